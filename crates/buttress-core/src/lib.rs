@@ -1,1 +1,69 @@
-//! Skeleton.
+//! The vocabulary and the pure state machines of Buttress.
+//!
+//! Every resilience pattern answers two separate questions. *Policy*: may this call go ahead, and
+//! what do I learn from how it went? *Protocol*: what do "refused", "failed" and "finished" mean
+//! for this kind of service? This crate holds the policies as plain state machines, and the words
+//! that both sides share. It knows no runtime and no clock: the time comes in as a [`Now`], so
+//! that everything here can be tested exhaustively and used outside tower.
+//!
+//! Services use the `buttress` crate, which puts tower layers around what is here.
+//!
+//! | word | meaning |
+//! | --- | --- |
+//! | [`Policy`] | decides whether a call may go ahead |
+//! | [`Permit`] | what an admitted call holds, and what tells the policy how it went |
+//! | [`Outcome`] | how an admitted call went |
+//! | [`Rejection`] | why a call was refused |
+//! | [`Protocol`] | what these words mean for one kind of service: [`Plain`] or `Http` |
+//! | [`Slots`] | the state machine of a bulkhead |
+//! | [`RateLimiter`] | the state machine of a rate limit, over [`Gcra`] or [`SlidingWindow`] |
+//! | [`Keyed`], [`Reloadable`], tuples, `Option` | policies made of policies |
+//!
+//! ```
+//! use buttress_core::{Admission, Now, Outcome, Permit, Policy, Slots};
+//!
+//! let slots = Slots::new(1)?;
+//! let now = Now::at(std::time::Instant::now());
+//! let Admission::Admitted(permit) = slots.admit("a call", &now) else { panic!() };
+//! assert!(matches!(slots.admit("another", &now), Admission::Refused(_)));
+//! permit.complete(Outcome::Success, &now);
+//! # Ok::<(), buttress_core::SettingError>(())
+//! ```
+//!
+//! # Features
+//!
+//! - `http`: the [`Http`](protocol::Http) protocol, which renders refusals for HTTP and gRPC, and
+//!   the header fields of deadlines and rate limits.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod combine;
+#[cfg(feature = "http")]
+pub mod deadline_header;
+mod key;
+mod never;
+mod now;
+mod outcome;
+mod policy;
+pub mod protocol;
+mod quota;
+pub mod rate;
+mod rejection;
+pub mod setting;
+mod slots;
+mod sync;
+
+pub use combine::{Keyed, Reloadable};
+pub use key::{Key, MissingKey, by_fn};
+pub use never::Never;
+pub use now::Now;
+pub use outcome::Outcome;
+pub use policy::{Admission, PerKey, Permit, Policy, Retention};
+#[cfg(feature = "http")]
+pub use protocol::Http;
+pub use protocol::{Plain, Protocol, Reject};
+pub use quota::Quota;
+pub use rate::{Gcra, RateLimiter, SlidingWindow};
+pub use rejection::{Reason, Rejection};
+pub use setting::SettingError;
+pub use slots::Slots;

@@ -1,0 +1,320 @@
+//! The bounded map under [`Keyed`](super::Keyed).
+//!
+//! Shards, each a slab of entries with a table of indices into it behind a lock that readers
+//! share: a call with a known key takes no exclusive lock. Eviction is CLOCK (Corbató 1968): a
+//! hand goes round the slab and takes the first entry worth taking, in a bounded number of steps.
+
+use crate::policy::Retention;
+use hashbrown::HashTable;
+use parking_lot::RwLock;
+use siphasher::sip128::{Hasher128, SipHasher13};
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A key, as the map knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Digest {
+    high: u64,
+    low: u64,
+}
+
+/// There is no room for a new key: everything in reach is held by calls.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Full;
+
+pub(super) struct KeyMap<P> {
+    shards: Box<[RwLock<Shard<P>>]>,
+    secret: SipHasher13,
+}
+
+impl<P> KeyMap<P> {
+    pub(super) fn new(max_keys: u32) -> Self {
+        let max_keys = max_keys as usize;
+        let shards = if max_keys < FEWEST_KEYS_FOR_SHARDS {
+            1
+        } else {
+            SHARDS
+        };
+        // Where the keys don't divide evenly, the first shards hold one more.
+        let capacity = |index| max_keys / shards + usize::from(index < max_keys % shards);
+        let seeds = RandomState::new();
+        Self {
+            shards: (0..shards)
+                .map(|index| RwLock::new(Shard::new(capacity(index))))
+                .collect(),
+            secret: SipHasher13::new_with_keys(seeds.hash_one(0), seeds.hash_one(1)),
+        }
+    }
+
+    /// One digest for each key; two keys share one with a chance of 2⁻¹²⁸.
+    #[inline]
+    pub(super) fn digest(&self, key: &impl Hash) -> Digest {
+        let mut hasher = self.secret;
+        key.hash(&mut hasher);
+        let digest = hasher.finish128();
+        Digest {
+            high: digest.h1,
+            low: digest.h2,
+        }
+    }
+
+    /// How many keys are remembered. Slow: it visits each shard.
+    pub(super) fn len(&self) -> usize {
+        self.shards
+            .iter()
+            .map(|shard| shard.read().entries.len())
+            .sum()
+    }
+
+    /// Shows the state of a key that is remembered.
+    pub(super) fn get<R>(&self, digest: Digest, use_it: impl FnOnce(&P) -> R) -> Option<R> {
+        let shard = self.shard(digest).read();
+        shard.find(digest).map(|entry| use_it(&entry.state))
+    }
+
+    /// Shows the state of a key, and makes it first if it is not remembered.
+    #[inline]
+    pub(super) fn get_or_make<R>(
+        &self,
+        digest: Digest,
+        make: impl FnOnce() -> P,
+        retention: impl Fn(&P) -> Retention,
+        use_it: impl FnOnce(&P) -> R,
+    ) -> Result<R, Full> {
+        {
+            let shard = self.shard(digest).read();
+            if let Some(entry) = shard.find(digest) {
+                return Ok(use_it(&entry.state));
+            }
+        }
+        self.make(digest, make, retention, use_it)
+    }
+
+    #[inline]
+    fn shard(&self, digest: Digest) -> &RwLock<Shard<P>> {
+        // The table takes its bits from `high`, so the shard takes them from `low`.
+        &self.shards[digest.low as usize % self.shards.len()]
+    }
+
+    #[cold]
+    fn make<R>(
+        &self,
+        digest: Digest,
+        make: impl FnOnce() -> P,
+        retention: impl Fn(&P) -> Retention,
+        use_it: impl FnOnce(&P) -> R,
+    ) -> Result<R, Full> {
+        let mut shard = self.shard(digest).write();
+        if let Some(entry) = shard.find(digest) {
+            return Ok(use_it(&entry.state));
+        }
+        let mut forgotten = None;
+        let index = if shard.entries.len() < shard.capacity {
+            shard.push(digest, make())
+        } else {
+            let victim = shard.victim(retention).ok_or(Full)?;
+            forgotten = Some(shard.replace(victim, digest, make()));
+            victim
+        };
+        let answer = use_it(&shard.entries[index].state);
+        // What is forgotten is dropped outside the lock: its destructor is not ours.
+        drop(shard);
+        drop(forgotten);
+        Ok(answer)
+    }
+}
+
+/// Enough that two threads with different keys seldom meet.
+const SHARDS: usize = 64;
+
+/// Below it, dividing the bound by the shards would make it too coarse.
+const FEWEST_KEYS_FOR_SHARDS: usize = 64 * 64;
+
+/// How many entries are looked at to make room: what a fresh key can cost.
+const STEPS: usize = 16;
+
+struct Shard<P> {
+    /// Indices into `entries`.
+    table: HashTable<u32>,
+    entries: Vec<Entry<P>>,
+    capacity: usize,
+    hand: usize,
+}
+
+struct Entry<P> {
+    digest: Digest,
+    state: P,
+    /// Used since the hand last passed.
+    used: AtomicBool,
+}
+
+impl<P> Shard<P> {
+    fn new(capacity: usize) -> Self {
+        Self {
+            table: HashTable::new(),
+            entries: Vec::new(),
+            capacity,
+            hand: 0,
+        }
+    }
+
+    #[inline]
+    fn find(&self, digest: Digest) -> Option<&Entry<P>> {
+        let index = self.table.find(digest.high, |&index| {
+            self.entries[index as usize].digest == digest
+        })?;
+        let entry = &self.entries[*index as usize];
+        // Writing only where it changes something keeps the line shared between processors.
+        if !entry.used.load(Ordering::Relaxed) {
+            entry.used.store(true, Ordering::Relaxed);
+        }
+        Some(entry)
+    }
+
+    fn push(&mut self, digest: Digest, state: P) -> usize {
+        let index = self.entries.len();
+        if index == self.entries.capacity() {
+            let room = self.capacity - index;
+            self.entries.reserve_exact(room.min(index.max(8)));
+        }
+        self.entries.push(Entry::new(digest, state));
+        self.link(index);
+        index
+    }
+
+    fn replace(&mut self, index: usize, digest: Digest, state: P) -> P {
+        let old = std::mem::replace(&mut self.entries[index], Entry::new(digest, state));
+        let linked = self
+            .table
+            .find_entry(old.digest.high, |&linked| linked as usize == index);
+        if let Ok(linked) = linked {
+            linked.remove();
+        }
+        self.link(index);
+        old.state
+    }
+
+    fn link(&mut self, index: usize) {
+        let Self { table, entries, .. } = self;
+        let hash = |&index: &u32| entries[index as usize].digest.high;
+        // The bound on keys is a `u32`, so an index is one too.
+        table.insert_unique(entries[index].digest.high, index as u32, hash);
+    }
+
+    /// The entry to forget: the first idle one that the hand meets, else the first that was not
+    /// used since the hand's last round, else the first that is not held.
+    fn victim(&mut self, retention: impl Fn(&P) -> Retention) -> Option<usize> {
+        let mut unused = None;
+        let mut active = None;
+        for _ in 0..STEPS.min(self.entries.len()) {
+            let index = self.hand;
+            self.hand = (self.hand + 1) % self.entries.len();
+            let entry = &self.entries[index];
+            match retention(&entry.state) {
+                Retention::Idle => return Some(index),
+                Retention::Held => {}
+                Retention::Active => {
+                    active = active.or(Some(index));
+                    if !entry.used.swap(false, Ordering::Relaxed) {
+                        unused = unused.or(Some(index));
+                    }
+                }
+            }
+        }
+        unused.or(active)
+    }
+}
+
+impl<P> Entry<P> {
+    fn new(digest: Digest, state: P) -> Self {
+        Self {
+            digest,
+            state,
+            used: AtomicBool::new(false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::cell::Cell;
+    use std::collections::HashSet;
+
+    fn visit(map: &KeyMap<(u32, Cell<Retention>)>, key: u32) -> Result<u32, Full> {
+        map.get_or_make(
+            map.digest(&key),
+            || (key, Cell::new(Retention::Active)),
+            |state| state.1.get(),
+            |state| state.0,
+        )
+    }
+
+    fn set(map: &KeyMap<(u32, Cell<Retention>)>, key: u32, retention: Retention) {
+        map.get(map.digest(&key), |state| state.1.set(retention));
+    }
+
+    #[test]
+    fn what_is_held_stays_and_a_new_key_finds_no_room() {
+        let map = KeyMap::new(2);
+        for key in [1, 2] {
+            visit(&map, key).unwrap();
+            set(&map, key, Retention::Held);
+        }
+        assert_eq!(visit(&map, 3), Err(Full));
+        set(&map, 1, Retention::Active);
+        assert_eq!(visit(&map, 3), Ok(3));
+        assert_eq!(map.get(map.digest(&1), |_| ()), None);
+        assert_eq!(map.get(map.digest(&2), |_| ()), Some(()));
+    }
+
+    #[test]
+    fn what_is_idle_goes_before_what_is_not() {
+        let map = KeyMap::new(8);
+        for key in 0..8 {
+            visit(&map, key).unwrap();
+        }
+        set(&map, 5, Retention::Idle);
+        visit(&map, 8).unwrap();
+        assert!((0..9).all(|key| (key == 5) == map.get(map.digest(&key), |_| ()).is_none()));
+    }
+
+    #[test]
+    fn what_is_used_outlives_a_flood() {
+        let map = KeyMap::new(64);
+        visit(&map, 0).unwrap();
+        for fresh in 1..10_000 {
+            visit(&map, fresh).unwrap();
+            visit(&map, 0).unwrap();
+            assert!(map.len() <= 64);
+        }
+        assert_eq!(map.get(map.digest(&9_000), |_| ()), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_bound_holds_and_each_key_meets_its_own_state(
+            bound in 1_u32..40,
+            keys in prop::collection::vec(0_u32..80, 0..400),
+        ) {
+            let map = KeyMap::new(bound);
+            let mut seen = HashSet::new();
+            for key in keys {
+                prop_assert_eq!(visit(&map, key), Ok(key));
+                seen.insert(key);
+                prop_assert!(map.len() <= bound as usize);
+            }
+            prop_assert_eq!(map.len(), seen.len().min(bound as usize));
+            let shard = map.shards[0].read();
+            prop_assert_eq!(shard.table.len(), shard.entries.len());
+        }
+    }
+
+    #[test]
+    fn a_bound_that_the_shards_do_not_divide_is_kept() {
+        let map: KeyMap<()> = KeyMap::new(100_001);
+        let total: usize = map.shards.iter().map(|shard| shard.read().capacity).sum();
+        assert_eq!(total, 100_001);
+    }
+}

@@ -1,0 +1,12 @@
+//! Policies made of policies. Each is written once and works for all.
+
+mod and;
+mod key_map;
+mod keyed;
+mod option;
+mod reloadable;
+mod tuple;
+
+pub use and::{And, AndWaiting, Both};
+pub use keyed::{Keyed, KeyedWaiting, MissingKeyMeans};
+pub use reloadable::{OfPolicy, Reloadable};

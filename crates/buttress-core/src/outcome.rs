@@ -1,0 +1,18 @@
+/// How an admitted call went.
+///
+/// A call that a policy further in refused counts as [`Cancelled`](Self::Cancelled): it never
+/// reached the callee, so nothing was learnt about it. A call that ran out of time counts as
+/// [`Failure`](Self::Failure).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The callee did its work. A client's own mistake (404, `INVALID_ARGUMENT`) is one too: the
+    /// callee is well.
+    Success,
+    /// The callee failed, was too slow, or panicked.
+    Failure,
+    /// The callee says that it has too much to do (429, 503, `RESOURCE_EXHAUSTED`, `UNAVAILABLE`).
+    Overload,
+    /// Nobody learnt how it would have gone: the caller went away.
+    Cancelled,
+}

@@ -1,0 +1,93 @@
+//! Every interleaving of a few calls: `RUSTFLAGS="--cfg loom" cargo test -p buttress-core --release loom`.
+
+use super::*;
+use loom::thread;
+use std::future::poll_fn;
+use std::time::Duration;
+
+fn now() -> Now {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "any instant will do: no time passes"
+    )]
+    Now::at(Instant::now())
+}
+
+fn enter(slots: &Slots) -> Option<Slot> {
+    match slots.admit(&(), &now()) {
+        Admission::Admitted(slot) => Some(slot),
+        Admission::Refused(_) => None,
+        Admission::Wait(mut turn) => {
+            loom::future::block_on(poll_fn(|context| turn.poll(&now(), context))).ok()
+        }
+    }
+}
+
+#[test]
+fn loom_the_limit_holds() {
+    loom::model(|| {
+        let slots = Slots::new(1).unwrap();
+        let other = slots.clone();
+        let thread = thread::spawn(move || {
+            if let Some(slot) = enter(&other) {
+                assert_eq!(other.taken(), 1);
+                drop(slot);
+            }
+        });
+        if let Some(slot) = enter(&slots) {
+            assert_eq!(slots.taken(), 1);
+            drop(slot);
+        }
+        thread.join().unwrap();
+        assert_eq!(slots.taken(), 0);
+    });
+}
+
+#[test]
+fn loom_no_wake_up_is_lost() {
+    loom::model(|| {
+        let slots = Slots::new(1)
+            .and_then(|slots| slots.waiting_room(2, Duration::from_secs(1)))
+            .unwrap();
+        let other = slots.clone();
+        let thread = thread::spawn(move || drop(enter(&other).unwrap()));
+        drop(enter(&slots).unwrap());
+        thread.join().unwrap();
+        assert_eq!((slots.taken(), slots.waiting()), (0, 0));
+    });
+}
+
+#[test]
+fn loom_a_waiter_that_gives_up_passes_its_slot_on() {
+    loom::model(|| {
+        let slots = Slots::new(1)
+            .and_then(|slots| slots.waiting_room(2, Duration::from_secs(1)))
+            .unwrap();
+        let first = enter(&slots).unwrap();
+        let Admission::Wait(gives_up) = slots.admit(&(), &now()) else {
+            panic!("the slot is taken");
+        };
+        let other = slots.clone();
+        let waits = thread::spawn(move || drop(enter(&other).unwrap()));
+        drop(first);
+        drop(gives_up);
+        waits.join().unwrap();
+        assert_eq!((slots.taken(), slots.waiting()), (0, 0));
+    });
+}
+
+#[test]
+fn loom_a_raised_limit_wakes_a_waiter() {
+    loom::model(|| {
+        let slots = Slots::new(1)
+            .and_then(|slots| slots.waiting_room(1, Duration::from_secs(1)))
+            .unwrap();
+        let held = enter(&slots).unwrap();
+        let other = slots.clone();
+        let waits = thread::spawn(move || drop(enter(&other).unwrap()));
+        slots.set_limit(2).unwrap();
+        waits.join().unwrap();
+        drop(held);
+        assert_eq!(slots.taken(), 0);
+    });
+}
