@@ -46,6 +46,12 @@ impl Now {
         }
     }
 
+    /// The instant, if somebody has asked already.
+    #[inline]
+    pub fn known(&self) -> Option<Instant> {
+        self.read.get()
+    }
+
     #[inline]
     fn read_clock(&self) -> Instant {
         let instant = (self.clock)();

@@ -1,1 +1,40 @@
-//! Skeleton.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod bulkhead;
+mod clock;
+#[cfg(feature = "http")]
+pub mod deadline;
+mod guard;
+mod keyed;
+mod rate_limit;
+mod reloadable;
+mod run;
+pub mod timeout;
+mod timer;
+
+pub use bulkhead::{Bulkhead, BulkheadBuilder};
+pub use buttress_core::protocol;
+pub use buttress_core::rate;
+pub use buttress_core::{
+    Admission, Gcra, Key, MissingKey, Never, Now, Outcome, PerKey, Permit, Plain, Policy, Protocol,
+    Quota, RateLimiter, Reason, Reject, Rejection, Retention, SettingError, SlidingWindow, Slots,
+    by_fn, combine::MissingKeyMeans,
+};
+#[cfg(feature = "http")]
+pub use deadline::{Deadline, IncomingDeadline, OutgoingDeadline};
+pub use guard::{Guard, GuardFuture, GuardLayer, GuardProtocol, guard};
+pub use keyed::{Keyed, KeyedBuilder};
+pub use rate_limit::{RateLimit, RateLimitBuilder};
+pub use reloadable::Reloadable;
+pub use run::Run;
+pub use timeout::Timeout;
+#[cfg(feature = "http")]
+pub use {buttress_core::Http, guard::GuardBody};
+
+/// The protocol of a layer that was not given one: HTTP where it is compiled in.
+#[cfg(feature = "http")]
+pub(crate) type DefaultProtocol = Http;
+/// The protocol of a layer that was not given one.
+#[cfg(not(feature = "http"))]
+pub(crate) type DefaultProtocol = Plain;

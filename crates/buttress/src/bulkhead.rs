@@ -1,0 +1,143 @@
+use crate::guard::policy_layer;
+use crate::keyed::KeyedBuilder;
+use buttress_core::{SettingError, Slots};
+use std::time::Duration;
+
+/// At most so many calls at once.
+///
+/// A service that slows down collects calls: each holds memory, a connection, perhaps a lock, and
+/// when enough have piled up they take everything else down with them. A bulkhead bounds how many
+/// are under way, so that one slow dependency or one expensive route cannot use up what the
+/// others need.
+///
+/// A call takes its slot when it is admitted and gives it back when it is over: for HTTP and gRPC
+/// at the last byte of the response's body, also when the call is cancelled or panics. It is a
+/// handle: clones share the slots, so one bulkhead on ten routes is one limit.
+///
+/// # How it fails when misused
+///
+/// A limit that is far too high never refuses anything; measure how many calls your service
+/// handles well. A long waiting room turns overload into latency: callers give up, and the
+/// service works for nobody. Keep the room small and the wait shorter than your callers'
+/// patience, or have none, which is the default.
+///
+/// ```
+/// use buttress::{Bulkhead, Plain};
+/// use std::time::Duration;
+/// use tower::{BoxError, ServiceBuilder, service_fn};
+///
+/// // 64 calls at once; up to 16 more wait for 50 ms at most.
+/// let slots = Bulkhead::builder(64)
+///     .waiting_room(16, Duration::from_millis(50))
+///     .named("search")
+///     .build()?;
+///
+/// let service = ServiceBuilder::new()
+///     .layer(slots.protocol(Plain::new()))
+///     .service(service_fn(|query: String| async move { Ok::<_, BoxError>(query.len()) }));
+/// # let _ = service;
+/// # Ok::<(), buttress::SettingError>(())
+/// ```
+///
+/// The idea is from Michael Nygard's *Release It!* (2007).
+#[derive(Clone, Debug)]
+pub struct Bulkhead {
+    slots: Slots,
+}
+
+impl Bulkhead {
+    /// At most `limit` calls at once, from 1 to 2³² − 1. What finds no slot is refused at once.
+    ///
+    /// # Errors
+    ///
+    /// `limit` is 0.
+    pub fn new(limit: u32) -> Result<Self, SettingError> {
+        Self::builder(limit).build()
+    }
+
+    /// The same with more settings.
+    pub fn builder(limit: u32) -> BulkheadBuilder {
+        BulkheadBuilder {
+            limit,
+            room: None,
+            name: "bulkhead",
+        }
+    }
+
+    /// Changes the limit while calls run. A higher one lets waiting calls in at once; a lower one
+    /// interrupts nobody, and admits nobody until enough calls have ended.
+    ///
+    /// # Errors
+    ///
+    /// `limit` is 0.
+    pub fn set_limit(&self, limit: u32) -> Result<(), SettingError> {
+        self.slots.set_limit(limit)
+    }
+
+    /// How many calls may be under way at once.
+    pub fn limit(&self) -> u32 {
+        self.slots.limit()
+    }
+
+    /// How many calls are under way.
+    pub fn in_flight(&self) -> usize {
+        self.slots.taken()
+    }
+
+    /// How many calls wait for a slot.
+    pub fn waiting(&self) -> usize {
+        self.slots.waiting()
+    }
+}
+
+policy_layer!([] Bulkhead, slots: Slots);
+
+/// The settings of a [`Bulkhead`].
+#[derive(Clone, Debug)]
+#[must_use = "call `build`"]
+pub struct BulkheadBuilder {
+    limit: u32,
+    room: Option<(u32, Duration)>,
+    name: &'static str,
+}
+
+impl BulkheadBuilder {
+    /// Lets at most `places` calls (1 to 1 000 000) wait for a slot, first come, first served,
+    /// each for `longest_wait` at most (up to a year). By default nobody waits.
+    pub fn waiting_room(mut self, places: u32, longest_wait: Duration) -> Self {
+        self.room = Some((places, longest_wait));
+        self
+    }
+
+    /// The name that refusals carry: 1 to 64 printable ASCII characters, `"bulkhead"` by default.
+    pub fn named(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self
+    }
+
+    /// One bulkhead with these settings for each key. The next call must be of the keyed
+    /// builder's.
+    pub fn by<K>(self, key: K) -> KeyedBuilder<K, Slots> {
+        let name = self.name;
+        let template = self.slots();
+        KeyedBuilder::from_template(key, name, template, Slots::fresh)
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    ///
+    /// Names the first setting that makes no sense, its value and what is allowed.
+    pub fn build(self) -> Result<Bulkhead, SettingError> {
+        let slots = self.slots()?;
+        Ok(Bulkhead { slots })
+    }
+
+    fn slots(self) -> Result<Slots, SettingError> {
+        let slots = Slots::new(self.limit)?.named(self.name)?;
+        match self.room {
+            Some((places, longest_wait)) => slots.waiting_room(places, longest_wait),
+            None => Ok(slots),
+        }
+    }
+}

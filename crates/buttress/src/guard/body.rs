@@ -1,0 +1,160 @@
+use super::settle::FailOnPanic;
+use crate::clock;
+use buttress_core::{Now, Outcome, Permit};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use pin_project::pin_project;
+use std::fmt::{self, Display};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tower_http::classify::ClassifyEos;
+
+/// The body of a guarded response. It holds the call's permit until it ends.
+///
+/// The inner body's frames, trailers and size pass through unchanged. Dropping it half-way
+/// cancels the call.
+#[pin_project]
+pub struct GuardBody<B, P, E> {
+    #[pin]
+    content: Content<B>,
+    /// Until the call is over.
+    permit: Option<P>,
+    verdict: Option<Verdict<E>>,
+}
+
+#[pin_project(project = ContentProjection)]
+enum Content<B> {
+    Inner(#[pin] B),
+    Refusal(Option<Bytes>),
+}
+
+/// How a call went, as far as is known when its headers are there.
+pub(super) enum Verdict<E> {
+    Known(Outcome),
+    AtTheEnd(E),
+}
+
+impl<B, P, E> GuardBody<B, P, E>
+where
+    B: Body,
+    P: Permit,
+    E: ClassifyEos<FailureClass: Into<Outcome>>,
+{
+    #[inline]
+    pub(super) fn new(body: B, permit: P, verdict: Verdict<E>) -> Self {
+        let over = body.is_end_stream();
+        let mut permit = Some(permit);
+        let mut verdict = Some(verdict);
+        if over {
+            settle(&mut permit, &mut verdict, |eos| eos.classify_eos(None));
+        }
+        Self {
+            content: Content::Inner(body),
+            permit,
+            verdict,
+        }
+    }
+}
+
+/// A refusal's body, which holds no permit.
+impl<B, P, E> From<Bytes> for GuardBody<B, P, E> {
+    fn from(bytes: Bytes) -> Self {
+        Self {
+            content: Content::Refusal((!bytes.is_empty()).then_some(bytes)),
+            permit: None,
+            verdict: None,
+        }
+    }
+}
+
+impl<B, P, E> Body for GuardBody<B, P, E>
+where
+    B: Body<Data: From<Bytes>, Error: Display + 'static>,
+    P: Permit,
+    E: ClassifyEos<FailureClass: Into<Outcome>>,
+{
+    type Data = B::Data;
+    type Error = B::Error;
+
+    #[inline]
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let this = self.project();
+        let mut body = match this.content.project() {
+            ContentProjection::Inner(body) => body,
+            ContentProjection::Refusal(bytes) => {
+                let frame = bytes.take().map(|bytes| Ok(Frame::data(bytes.into())));
+                return Poll::Ready(frame);
+            }
+        };
+        let (permit, verdict) = (this.permit, this.verdict);
+        let frame = ready!(FailOnPanic::watch(permit, || {
+            body.as_mut().poll_frame(context)
+        }));
+        if permit.is_some() {
+            match &frame {
+                None => settle(permit, verdict, |eos| eos.classify_eos(None)),
+                Some(Err(error)) => {
+                    // A body that breaks off failed, whatever its headers promised.
+                    if let Some(Verdict::Known(outcome @ Outcome::Success)) = verdict {
+                        *outcome = Outcome::Failure;
+                    }
+                    settle(permit, verdict, |eos| Err(eos.classify_error(error)));
+                }
+                Some(Ok(frame)) => {
+                    if let Some(trailers) = frame.trailers_ref() {
+                        settle(permit, verdict, |eos| eos.classify_eos(Some(trailers)));
+                    } else if body.is_end_stream() {
+                        settle(permit, verdict, |eos| eos.classify_eos(None));
+                    }
+                }
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Inner(body) => body.is_end_stream(),
+            Content::Refusal(bytes) => bytes.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Inner(body) => body.size_hint(),
+            Content::Refusal(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+        }
+    }
+}
+
+/// The call is over: tells the policy, once.
+#[inline]
+fn settle<P, E>(
+    permit: &mut Option<P>,
+    verdict: &mut Option<Verdict<E>>,
+    classify: impl FnOnce(E) -> Result<(), E::FailureClass>,
+) where
+    P: Permit,
+    E: ClassifyEos<FailureClass: Into<Outcome>>,
+{
+    if let (Some(permit), Some(verdict)) = (permit.take(), verdict.take()) {
+        let outcome = match verdict {
+            Verdict::Known(outcome) => outcome,
+            Verdict::AtTheEnd(eos) => classify(eos).map_or_else(Into::into, |()| Outcome::Success),
+        };
+        permit.complete(outcome, &Now::lazy(clock::now));
+    }
+}
+
+impl<B, P, E> fmt::Debug for GuardBody<B, P, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardBody")
+            .field("over", &self.permit.is_none())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,137 @@
+use crate::clock;
+use buttress_core::protocol::Classify;
+use buttress_core::{Now, Permit, Plain, Protocol, Reject, Rejection};
+
+/// What a guard must know of a protocol: how to refuse, and when and how a call is over.
+///
+/// [`Plain`] and `Http` implement it; there is no need for others to.
+pub trait GuardProtocol<Req, Res, Err, P: Permit>: Protocol<Req> {
+    /// What watches a call in order to say how it went.
+    type Observer;
+
+    /// The guard's response: the inner one, with the permit in it where the call outlives its
+    /// future.
+    type Response;
+
+    /// Looks at a request that goes on to the service.
+    fn observe(&self, request: &Req) -> Self::Observer;
+
+    /// The inner future has resolved.
+    ///
+    /// # Errors
+    ///
+    /// The inner service's.
+    fn finish(
+        observer: Self::Observer,
+        permit: P,
+        result: Result<Res, Err>,
+    ) -> Result<Self::Response, Err>;
+
+    /// Refuses a request that never reached the service.
+    ///
+    /// # Errors
+    ///
+    /// The rejection, where the protocol expresses it so.
+    fn refuse(&self, request: Req, rejection: Rejection) -> Result<Self::Response, Err>;
+}
+
+impl<Req, Res, Err, P, F> GuardProtocol<Req, Res, Err, P> for Plain<F>
+where
+    P: Permit,
+    F: Classify<Res, Err> + Clone,
+    Plain<F>: Reject<Req, Res, Err> + Protocol<Req, Context = ()>,
+{
+    type Observer = Self;
+    type Response = Res;
+
+    #[inline]
+    fn observe(&self, _: &Req) -> Self {
+        self.clone()
+    }
+
+    #[inline]
+    fn finish(protocol: Self, permit: P, result: Result<Res, Err>) -> Result<Res, Err> {
+        permit.complete(protocol.outcome(&result), &Now::lazy(clock::now));
+        result
+    }
+
+    #[inline]
+    fn refuse(&self, _: Req, rejection: Rejection) -> Result<Res, Err> {
+        self.reject((), rejection)
+    }
+}
+
+#[cfg(feature = "http")]
+mod http {
+    use super::GuardProtocol;
+    use crate::clock;
+    use crate::guard::body::{GuardBody, Verdict};
+    use ::http::{HeaderMap, Request, Response};
+    use buttress_core::protocol::announce;
+    use buttress_core::{Http, Now, Outcome, Permit, Protocol, Quota, Reject, Rejection};
+    use http_body::Body;
+    use std::fmt::Display;
+    use tower_http::classify::{ClassifiedResponse, ClassifyResponse, MakeClassifier};
+
+    impl<Req, B, Err, P, C, M> GuardProtocol<Request<Req>, Response<B>, Err, P> for Http<C, M>
+    where
+        B: Body,
+        B::Error: Display + 'static,
+        Err: Display + 'static,
+        P: Permit,
+        C: MakeClassifier + Clone,
+        C::FailureClass: Into<Outcome>,
+        M: Clone,
+        Http<C, M>: Reject<Request<Req>, Response<GuardBody<B, P, C::ClassifyEos>>, Err>,
+    {
+        type Observer = C::Classifier;
+        type Response = Response<GuardBody<B, P, C::ClassifyEos>>;
+
+        #[inline]
+        fn observe(&self, request: &Request<Req>) -> C::Classifier {
+            self.classifier().make_classifier(request)
+        }
+
+        #[inline]
+        fn finish(
+            classifier: C::Classifier,
+            permit: P,
+            result: Result<Response<B>, Err>,
+        ) -> Result<Self::Response, Err> {
+            let mut response = match result {
+                Ok(response) => response,
+                Err(error) => {
+                    let outcome = classifier.classify_error(&error).into();
+                    permit.complete(outcome, &Now::lazy(clock::now));
+                    return Err(error);
+                }
+            };
+            tell_quotas(&permit, response.headers_mut());
+            let verdict = if P::WANTS_OUTCOME {
+                match classifier.classify_response(&response) {
+                    ClassifiedResponse::Ready(Ok(())) => Verdict::Known(Outcome::Success),
+                    ClassifiedResponse::Ready(Err(class)) => Verdict::Known(class.into()),
+                    ClassifiedResponse::RequiresEos(eos) => Verdict::AtTheEnd(eos),
+                }
+            } else {
+                Verdict::Known(Outcome::Success)
+            };
+            Ok(response.map(|body| GuardBody::new(body, permit, verdict)))
+        }
+
+        #[inline]
+        fn refuse(
+            &self,
+            request: Request<Req>,
+            rejection: Rejection,
+        ) -> Result<Self::Response, Err> {
+            self.reject(self.consume(request), rejection)
+        }
+    }
+
+    /// Adds the header fields of the quotas that are announced.
+    #[inline]
+    fn tell_quotas(permit: &impl Permit, headers: &mut HeaderMap) {
+        permit.quotas(&mut |quota: &Quota| announce(headers, [*quota]));
+    }
+}

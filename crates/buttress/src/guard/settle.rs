@@ -1,0 +1,28 @@
+use crate::clock;
+use buttress_core::{Now, Outcome, Permit};
+
+/// Watches over a permit while foreign code runs: if that panics, the call failed.
+///
+/// Without it the permit would merely be dropped as the panic unwinds, and the call would count as
+/// cancelled.
+pub(crate) struct FailOnPanic<'a, P: Permit>(&'a mut Option<P>);
+
+impl<'a, P: Permit> FailOnPanic<'a, P> {
+    /// Runs `foreign` while the permit is watched.
+    #[inline]
+    pub(crate) fn watch<T>(permit: &'a mut Option<P>, foreign: impl FnOnce() -> T) -> T {
+        let watch = Self(permit);
+        let result = foreign();
+        std::mem::forget(watch);
+        result
+    }
+}
+
+impl<P: Permit> Drop for FailOnPanic<'_, P> {
+    fn drop(&mut self) {
+        // Only a panic gets here.
+        if let Some(permit) = self.0.take() {
+            permit.complete(Outcome::Failure, &Now::lazy(clock::now));
+        }
+    }
+}

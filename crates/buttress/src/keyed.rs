@@ -1,0 +1,134 @@
+use crate::guard::policy_layer;
+use buttress_core::SettingError;
+use buttress_core::combine::{self, MissingKeyMeans};
+use std::sync::Arc;
+
+/// One policy for each key: each client its own rate limit, each tenant its own bulkhead.
+///
+/// It is what `.by(key)` of the other builders makes. The number of keys has a hard bound, so
+/// that clients who make up keys cannot exhaust the service's memory; see [`KeyedBuilder`].
+///
+/// ```
+/// use buttress::{Bulkhead, by_fn};
+///
+/// struct Job { tenant: u64 }
+///
+/// let two_each = Bulkhead::builder(2)
+///     .by(by_fn(|job: &Job| Ok(job.tenant)))
+///     .max_keys(10_000)
+///     .build()?;
+/// assert_eq!(two_each.keys(), 0);
+/// # Ok::<(), buttress::SettingError>(())
+/// ```
+#[derive(Debug)]
+pub struct Keyed<K, P> {
+    policies: Arc<combine::Keyed<K, P>>,
+}
+
+impl<K, P> Keyed<K, P> {
+    /// One policy of your own for each key, made by `make` when the key is first met.
+    pub fn builder(key: K, make: impl Fn() -> P + Send + Sync + 'static) -> KeyedBuilder<K, P> {
+        KeyedBuilder {
+            key,
+            make: Ok(Arc::new(make)),
+            name: "keyed",
+            max_keys: None,
+            missing_key: MissingKeyMeans::Refused,
+        }
+    }
+
+    /// How many keys are remembered now.
+    pub fn keys(&self) -> usize {
+        self.policies.len()
+    }
+}
+
+impl<K, P> Clone for Keyed<K, P> {
+    fn clone(&self) -> Self {
+        Self {
+            policies: Arc::clone(&self.policies),
+        }
+    }
+}
+
+policy_layer!([K, P] Keyed<K, P>, policies: Arc<combine::Keyed<K, P>>);
+
+/// The settings of a [`Keyed`].
+#[must_use = "call `build`"]
+pub struct KeyedBuilder<K, P> {
+    key: K,
+    make: Result<Arc<dyn Fn() -> P + Send + Sync>, SettingError>,
+    name: &'static str,
+    max_keys: Option<u32>,
+    missing_key: MissingKeyMeans,
+}
+
+impl<K, P> KeyedBuilder<K, P> {
+    pub(crate) fn from_template<T>(
+        key: K,
+        name: &'static str,
+        template: Result<T, SettingError>,
+        fresh: impl Fn(&T) -> P + Send + Sync + 'static,
+    ) -> Self
+    where
+        T: Send + Sync + 'static,
+    {
+        let make = template.map(|template| {
+            let make: Arc<dyn Fn() -> P + Send + Sync> = Arc::new(move || fresh(&template));
+            make
+        });
+        Self {
+            key,
+            make,
+            name,
+            max_keys: None,
+            missing_key: MissingKeyMeans::Refused,
+        }
+    }
+
+    /// The most keys remembered at a time, from 1 to 2³¹; 100 000 by default. When they are used
+    /// up, a key that is idle makes room for a new one, or else the one that was not used for
+    /// long. If calls hold all the keys in reach, the new key's call is refused.
+    pub fn max_keys(mut self, max_keys: u32) -> Self {
+        self.max_keys = Some(max_keys);
+        self
+    }
+
+    /// What becomes of a call that has no key. By default it is refused: with a 400 if the call
+    /// should have carried it, and with a 503 if the service is not set up to know it, in which
+    /// case the log says once what to do.
+    pub fn missing_key(mut self, missing: MissingKeyMeans) -> Self {
+        self.missing_key = missing;
+        self
+    }
+
+    /// Checks the settings, those of the policy for each key included.
+    ///
+    /// # Errors
+    ///
+    /// Names the first setting that makes no sense, its value and what is allowed.
+    pub fn build(self) -> Result<Keyed<K, P>, SettingError>
+    where
+        P: 'static,
+    {
+        let make = self.make?;
+        let mut keyed = combine::Keyed::new(self.key, move || make())
+            .missing_key(self.missing_key)
+            .named(self.name)?;
+        if let Some(max_keys) = self.max_keys {
+            keyed = keyed.max_keys(max_keys)?;
+        }
+        Ok(Keyed {
+            policies: Arc::new(keyed),
+        })
+    }
+}
+
+impl<K: std::fmt::Debug, P> std::fmt::Debug for KeyedBuilder<K, P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyedBuilder")
+            .field("key", &self.key)
+            .field("max_keys", &self.max_keys)
+            .finish_non_exhaustive()
+    }
+}

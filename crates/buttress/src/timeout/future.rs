@@ -1,0 +1,140 @@
+use super::protocol::{BodyLimits, TimeoutProtocol};
+use super::service::Stop;
+use crate::timer::{Alarm, Step, has_passed};
+use pin_project::pin_project;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tower_service::Service;
+
+/// The future of a call that may take only so long.
+///
+/// # Cancellation
+///
+/// It can be dropped at any point; the inner call is dropped with it. When the time is up the
+/// inner call is dropped before the refusal is returned.
+#[pin_project]
+pub struct TimeoutFuture<S, Pr, Req>
+where
+    S: Service<Req>,
+    Pr: TimeoutProtocol<Req, S::Response, S::Error>,
+{
+    #[pin]
+    state: State<S, Pr, Req>,
+    #[pin]
+    alarm: Alarm,
+}
+
+#[pin_project(project = StateProjection)]
+enum State<S, Pr, Req>
+where
+    S: Service<Req>,
+    Pr: TimeoutProtocol<Req, S::Response, S::Error>,
+{
+    Running {
+        #[pin]
+        future: S::Future,
+        stop: Stop,
+        limits: BodyLimits,
+        protocol: Pr,
+        context: Option<Pr::Context>,
+    },
+    /// Refused, or over.
+    Answered(Option<Result<Pr::Response, S::Error>>),
+}
+
+impl<S, Pr, Req> TimeoutFuture<S, Pr, Req>
+where
+    S: Service<Req>,
+    Pr: TimeoutProtocol<Req, S::Response, S::Error>,
+{
+    #[inline]
+    pub(crate) fn new(
+        future: S::Future,
+        stop: Stop,
+        limits: BodyLimits,
+        protocol: Pr,
+        context: Pr::Context,
+    ) -> Self {
+        Self {
+            state: State::Running {
+                future,
+                stop,
+                limits,
+                protocol,
+                context: Some(context),
+            },
+            alarm: Alarm::new(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn refused(answer: Result<Pr::Response, S::Error>) -> Self {
+        Self {
+            state: State::Answered(Some(answer)),
+            alarm: Alarm::new(),
+        }
+    }
+}
+
+impl<S, Pr, Req> Future for TimeoutFuture<S, Pr, Req>
+where
+    S: Service<Req>,
+    Pr: TimeoutProtocol<Req, S::Response, S::Error>,
+{
+    type Output = Result<Pr::Response, S::Error>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut state = this.state;
+        let (future, stop, limits, protocol, context) = match state.as_mut().project() {
+            StateProjection::Running {
+                future,
+                stop,
+                limits,
+                protocol,
+                context,
+            } => (future, stop, limits, protocol, context),
+            StateProjection::Answered(answer) => {
+                return answer.take().map_or(Poll::Pending, Poll::Ready);
+            }
+        };
+        let stop = *stop;
+        let result = this.alarm.poll(task, |task| {
+            // The response first: if it is there together with the deadline, it wins.
+            match future.poll(task) {
+                Poll::Ready(result) => Step::Done(Some(result)),
+                Poll::Pending if has_passed(stop.at) => Step::Done(None),
+                Poll::Pending => Step::PendingUntil(Some(stop.at)),
+            }
+        });
+        match result {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(result)) => {
+                let limits = *limits;
+                Poll::Ready(result.map(|response| Pr::respond(response, limits)))
+            }
+            Poll::Ready(None) => {
+                let Some(context) = context.take() else {
+                    return Poll::Pending;
+                };
+                let answer = protocol.reject_late(context, stop.rejection);
+                // Drops the inner call, so that what it holds is free before the caller hears.
+                state.set(State::Answered(None));
+                Poll::Ready(answer)
+            }
+        }
+    }
+}
+
+impl<S, Pr, Req> fmt::Debug for TimeoutFuture<S, Pr, Req>
+where
+    S: Service<Req>,
+    Pr: TimeoutProtocol<Req, S::Response, S::Error>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TimeoutFuture").finish_non_exhaustive()
+    }
+}

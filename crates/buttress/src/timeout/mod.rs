@@ -1,0 +1,35 @@
+//! Timeouts: how long a caller waits.
+//!
+//! A callee that hangs takes its callers with it: each waits, and holds what it holds. A timeout
+//! bounds the wait, whatever the callee does. [`Timeout`] counts from the moment at which its
+//! layer is called, so what it wraps (a wait for a slot, an attempt and its retries) is part of
+//! the time.
+//!
+//! A timeout that is shorter than the callee's usual time turns load into failures and retries
+//! into more load; one that is much longer than the caller's own does work that nobody waits for.
+//! Set it from the callee's measured 99.9th percentile, and propagate it as a
+//! deadline, so that everyone further in knows, too.
+//!
+//! # Differences from the timeouts of tower and tower-http
+//!
+//! - The error type stays what it was. Where the service cannot fail, the answer is a 504 (not a
+//!   408, which says that the *client* was slow), or `DEADLINE_EXCEEDED` for gRPC.
+//! - The response is asked before the clock, so a response that is ready together with the
+//!   deadline wins.
+//! - No timer is registered unless the inner service is pending, and nested timeouts share one.
+//! - The body's time can be bounded as well.
+
+#[cfg(feature = "http")]
+mod body;
+mod future;
+mod layer;
+mod protocol;
+mod service;
+
+#[cfg(feature = "http")]
+pub use body::TimeoutBody;
+pub use future::TimeoutFuture;
+pub use layer::{Timeout, TimeoutLayer};
+pub use protocol::{BodyLimits, TimeoutProtocol};
+pub(crate) use service::Stop;
+pub use service::TimeoutService;
