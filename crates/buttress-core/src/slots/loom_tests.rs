@@ -2,8 +2,21 @@
 
 use super::*;
 use loom::thread;
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::time::Duration;
+
+loom::thread_local! {
+    /// Which shelf a thread uses.
+    pub(super) static NUMBER: Cell<usize> = Cell::new(0);
+}
+
+fn spawn(work: impl FnOnce() + 'static) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        NUMBER.with(|number| number.set(1));
+        work();
+    })
+}
 
 fn now() -> Now {
     #[expect(
@@ -28,7 +41,7 @@ fn loom_the_limit_holds() {
     loom::model(|| {
         let slots = Slots::new(1).unwrap();
         let other = slots.clone();
-        let thread = thread::spawn(move || {
+        let thread = spawn(move || {
             if let Some(slot) = enter(&other) {
                 assert_eq!(other.taken(), 1);
                 drop(slot);
@@ -50,7 +63,7 @@ fn loom_no_wake_up_is_lost() {
             .and_then(|slots| slots.waiting_room(2, Duration::from_secs(1)))
             .unwrap();
         let other = slots.clone();
-        let thread = thread::spawn(move || drop(enter(&other).unwrap()));
+        let thread = spawn(move || drop(enter(&other).unwrap()));
         drop(enter(&slots).unwrap());
         thread.join().unwrap();
         assert_eq!((slots.taken(), slots.waiting()), (0, 0));
@@ -68,11 +81,38 @@ fn loom_a_waiter_that_gives_up_passes_its_slot_on() {
             panic!("the slot is taken");
         };
         let other = slots.clone();
-        let waits = thread::spawn(move || drop(enter(&other).unwrap()));
+        let waits = spawn(move || drop(enter(&other).unwrap()));
         drop(first);
         drop(gives_up);
         waits.join().unwrap();
         assert_eq!((slots.taken(), slots.waiting()), (0, 0));
+    });
+}
+
+#[test]
+fn loom_a_lowered_limit_holds_for_what_lies_at_hand() {
+    loom::model(|| {
+        let slots = Slots::new(2).unwrap();
+        drop((enter(&slots), enter(&slots)));
+        let other = slots.clone();
+        let thread = spawn(move || drop(enter(&other)));
+        slots.set_limit(1).unwrap();
+        thread.join().unwrap();
+        let held = enter(&slots);
+        assert!(held.is_some());
+        assert!(enter(&slots).is_none());
+    });
+}
+
+#[test]
+fn loom_what_lies_on_another_shelf_is_found() {
+    loom::model(|| {
+        let slots = Slots::new(1).unwrap();
+        drop(enter(&slots).unwrap());
+        let other = slots.clone();
+        spawn(move || drop(enter(&other).unwrap())).join().unwrap();
+        assert_eq!(slots.taken(), 0);
+        assert!(enter(&slots).is_some());
     });
 }
 
@@ -84,7 +124,7 @@ fn loom_a_raised_limit_wakes_a_waiter() {
             .unwrap();
         let held = enter(&slots).unwrap();
         let other = slots.clone();
-        let waits = thread::spawn(move || drop(enter(&other).unwrap()));
+        let waits = spawn(move || drop(enter(&other).unwrap()));
         slots.set_limit(2).unwrap();
         waits.join().unwrap();
         drop(held);

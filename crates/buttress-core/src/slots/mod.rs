@@ -4,21 +4,27 @@
 //! no lock. The waiting line lives behind a lock. A bit in the number says that somebody stands in
 //! line; while it is set, newcomers go to the end of the line instead of past it, and whoever gives
 //! a slot back hands it to the first in line.
+//!
+//! Threads that share one number spend their time passing its cache line around. So each thread
+//! has a shelf on which slots that its calls gave back stay at hand; the number still counts them
+//! as taken. Who finds no slot free looks on the others' shelves before giving up.
 
 mod line;
 #[cfg(all(test, loom))]
 mod loom_tests;
+mod shared;
+mod shelf;
 
 use crate::now::Now;
 use crate::outcome::Outcome;
 use crate::policy::{Admission, PerKey, Permit, Policy, Retention};
 use crate::rejection::{Reason, Rejection};
 use crate::setting::{SettingError, check_duration, check_name, check_range};
-use crate::sync::{AtomicU32, AtomicUsize, Mutex};
-use line::{Line, Place};
+use line::Place;
+use shared::{Joined, Room, Settings, Shared};
+use shelf::Shelf;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -29,7 +35,7 @@ use std::time::{Duration, Instant};
 /// first come, first served, and is refused with [`Reason::WaitedTooLong`] when its time is up.
 #[derive(Clone)]
 pub struct Slots {
-    shared: Arc<Shared>,
+    shelves: Arc<[Arc<Shelf>]>,
 }
 
 impl Slots {
@@ -39,13 +45,12 @@ impl Slots {
     ///
     /// `limit` is 0.
     pub fn new(limit: u32) -> Result<Self, SettingError> {
-        Ok(Self::with(
-            check_range("limit", limit, 1..=u32::MAX)?,
-            Settings {
-                name: "bulkhead",
-                room: None,
-            },
-        ))
+        let settings = Settings {
+            name: "bulkhead",
+            room: None,
+        };
+        let limit = check_range("limit", limit, 1..=u32::MAX)?;
+        Ok(Self::with(limit, settings, shelf::one_for_each_processor()))
     }
 
     /// Lets at most `places` calls wait, from 1 to 1 000 000, each for `longest_wait` at most.
@@ -71,9 +76,10 @@ impl Slots {
         Ok(self.changed(|settings| settings.name = name))
     }
 
-    /// Slots with the same settings that share nothing with these.
+    /// Slots with the same settings that share nothing with these, for one of many keys: they are
+    /// smaller, and slower if many threads use the same ones.
     pub fn fresh(&self) -> Self {
-        Self::with(self.limit(), self.shared.settings)
+        Self::with(self.limit(), self.shared().settings, 1)
     }
 
     /// Changes the number of slots while calls run. Waiting calls get what a higher limit frees at
@@ -85,48 +91,57 @@ impl Slots {
     /// `limit` is 0.
     pub fn set_limit(&self, limit: u32) -> Result<(), SettingError> {
         let limit = check_range("limit", limit, 1..=u32::MAX)?;
-        self.shared.limit.store(limit, Ordering::Release);
-        self.shared.hand_over();
+        self.shared().set_limit(limit);
+        self.clear_shelves();
         Ok(())
     }
 
     /// How many calls may be under way at once.
     pub fn limit(&self) -> u32 {
-        self.shared.limit.load(Ordering::Acquire)
+        self.shared().limit()
     }
 
-    /// How many are.
+    /// How many are. While calls come and go on other threads it is a moment's estimate.
     pub fn taken(&self) -> usize {
-        self.shared.state.load(Ordering::Acquire) / ONE
+        let at_hand: usize = self.shelves.iter().map(|shelf| shelf.len()).sum();
+        self.shared().taken().saturating_sub(at_hand)
     }
 
     /// How many wait.
     pub fn waiting(&self) -> usize {
-        self.shared.line.lock().len()
+        self.shared().waiting()
     }
 
-    fn with(limit: u32, settings: Settings) -> Self {
+    fn with(limit: u32, settings: Settings, shelves: usize) -> Self {
+        let shared = Arc::new(Shared::new(limit, settings));
+        let shelf = |_| Arc::new(Shelf::new(Arc::clone(&shared)));
         Self {
-            shared: Arc::new(Shared {
-                state: AtomicUsize::new(0),
-                limit: AtomicU32::new(limit),
-                line: Mutex::new(Line::default()),
-                settings,
-            }),
+            shelves: (0..shelves).map(shelf).collect(),
         }
     }
 
     fn changed(self, change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = self.shared.settings;
+        let mut settings = self.shared().settings;
         change(&mut settings);
-        Self::with(self.limit(), settings)
+        Self::with(self.limit(), settings, self.shelves.len())
+    }
+
+    /// This thread's shelf.
+    #[inline]
+    fn shelf(&self) -> &Arc<Shelf> {
+        &self.shelves[shelf::of_this_thread() % self.shelves.len()]
     }
 
     #[inline]
-    fn permit(&self) -> Slot {
-        Slot {
-            shared: Arc::clone(&self.shared),
-        }
+    fn shared(&self) -> &Arc<Shared> {
+        self.shelves[0].shared()
+    }
+
+    /// Puts what lies on shelves back, so that it is there for those in line and a lower limit
+    /// counts at once.
+    fn clear_shelves(&self) {
+        let at_hand = self.shelves.iter().map(|shelf| shelf.clear()).sum();
+        self.shared().give_back(at_hand);
     }
 }
 
@@ -136,13 +151,11 @@ impl<C: ?Sized> Policy<C> for Slots {
 
     #[inline]
     fn admit(&self, _: &C, now: &Now) -> Admission<Slot, Turn> {
-        if self.shared.try_take() {
-            return Admission::Admitted(self.permit());
+        let shelf = self.shelf();
+        if shelf.take() || shelf.shared().try_take() {
+            return Admission::Admitted(Slot::on(shelf));
         }
-        match self.shared.settings.room {
-            None => Admission::Refused(self.shared.rejection(Reason::BulkheadFull)),
-            Some(room) => self.stand_in_line(room, now),
-        }
+        self.search(shelf, now)
     }
 
     fn poll_admit(
@@ -161,16 +174,28 @@ impl<C: ?Sized> Policy<C> for Slots {
 }
 
 impl Slots {
-    #[cold]
-    fn stand_in_line(&self, room: Room, now: &Now) -> Admission<Slot, Turn> {
-        match self.shared.join(room.places) {
-            Joined::TookSlot => Admission::Admitted(self.permit()),
-            Joined::Full => Admission::Refused(self.shared.rejection(Reason::BulkheadFull)),
-            Joined::Standing(place) => Admission::Wait(Turn {
-                shared: Arc::clone(&self.shared),
-                place: Some(place),
-                until: now.instant().checked_add(room.longest_wait),
-            }),
+    #[inline(never)]
+    fn search(&self, shelf: &Arc<Shelf>, now: &Now) -> Admission<Slot, Turn> {
+        if self.shelves.iter().any(|shelf| shelf.take()) {
+            return Admission::Admitted(Slot::on(shelf));
+        }
+        let shared = shelf.shared();
+        let Some(room) = shared.settings.room else {
+            return Admission::Refused(shared.rejection(Reason::BulkheadFull));
+        };
+        match shared.join(room.places) {
+            Joined::TookSlot => Admission::Admitted(Slot::on(shelf)),
+            Joined::Full => Admission::Refused(shared.rejection(Reason::BulkheadFull)),
+            Joined::Standing(place) => {
+                let turn = Turn {
+                    shelf: Arc::clone(shelf),
+                    place: Some(place),
+                    until: now.instant().checked_add(room.longest_wait),
+                };
+                // What was put on a shelf since the search is for the first in line.
+                self.clear_shelves();
+                Admission::Wait(turn)
+            }
         }
     }
 }
@@ -179,9 +204,8 @@ impl<C: ?Sized> PerKey<C> for Slots {
     const TAKES_BACK: bool = false;
 
     fn retention(&self, _: &Now) -> Retention {
-        // Whoever stands in line holds the waiting bit.
-        match self.shared.state.load(Ordering::Acquire) {
-            0 => Retention::Idle,
+        match (self.taken(), self.waiting()) {
+            (0, 0) => Retention::Idle,
             _ => Retention::Held,
         }
     }
@@ -190,7 +214,7 @@ impl<C: ?Sized> PerKey<C> for Slots {
 impl fmt::Debug for Slots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Slots")
-            .field("name", &self.shared.settings.name)
+            .field("name", &self.shared().settings.name)
             .field("limit", &self.limit())
             .field("taken", &self.taken())
             .field("waiting", &self.waiting())
@@ -201,19 +225,29 @@ impl fmt::Debug for Slots {
 /// A slot that a call holds. Completing it and dropping it both give it back.
 #[must_use = "dropping it gives the slot back"]
 pub struct Slot {
-    shared: Arc<Shared>,
+    shelf: Arc<Shelf>,
+}
+
+impl Slot {
+    #[inline]
+    fn on(shelf: &Arc<Shelf>) -> Self {
+        Self {
+            shelf: Arc::clone(shelf),
+        }
+    }
 }
 
 impl Permit for Slot {
     const WANTS_OUTCOME: bool = false;
 
+    #[inline]
     fn complete(self, _: Outcome, _: &Now) {}
 }
 
 impl Drop for Slot {
     #[inline]
     fn drop(&mut self) {
-        self.shared.release();
+        self.shelf.put();
     }
 }
 
@@ -227,7 +261,7 @@ impl fmt::Debug for Slot {
 /// come its way already.
 #[must_use = "dropping it leaves the line"]
 pub struct Turn {
-    shared: Arc<Shared>,
+    shelf: Arc<Shelf>,
     /// `None` once the answer has been given.
     place: Option<Place>,
     until: Option<Instant>,
@@ -238,24 +272,16 @@ impl Turn {
         let Some(place) = self.place else {
             return Poll::Pending;
         };
-        let mut line = self.shared.line.lock();
-        if line.take_grant(place) {
-            drop(line);
+        let shared = self.shelf.shared();
+        if shared.poll_grant(place, context.waker()) {
             self.place = None;
-            return Poll::Ready(Ok(Slot {
-                shared: Arc::clone(&self.shared),
-            }));
+            return Poll::Ready(Ok(Slot::on(&self.shelf)));
         }
         if self.until.is_some_and(|until| now.instant() >= until) {
-            drop(line);
+            let rejection = shared.rejection(Reason::WaitedTooLong);
             self.leave();
-            let rejection = self.shared.rejection(Reason::WaitedTooLong);
             return Poll::Ready(Err(rejection));
         }
-        let replaced = line.wake_me(place, context.waker());
-        drop(line);
-        // A waker's destructor is foreign code: it runs outside the lock.
-        drop(replaced);
         Poll::Pending
     }
 
@@ -263,8 +289,9 @@ impl Turn {
         let Some(place) = self.place.take() else {
             return;
         };
-        if self.shared.leave(place) {
-            self.shared.release();
+        let shared = self.shelf.shared();
+        if shared.leave(place) {
+            shared.give_back(1);
         }
     }
 }
@@ -280,134 +307,5 @@ impl fmt::Debug for Turn {
         f.debug_struct("Turn")
             .field("until", &self.until)
             .finish_non_exhaustive()
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Settings {
-    name: &'static str,
-    room: Option<Room>,
-}
-
-#[derive(Clone, Copy)]
-struct Room {
-    places: usize,
-    longest_wait: Duration,
-}
-
-struct Shared {
-    /// The number of slots taken, times [`ONE`], and the bit [`WAITING`].
-    state: AtomicUsize,
-    limit: AtomicU32,
-    line: Mutex<Line>,
-    settings: Settings,
-}
-
-/// Set while somebody stands in line. It changes only under the line's lock.
-const WAITING: usize = 1;
-const ONE: usize = 2;
-
-enum Joined {
-    TookSlot,
-    Standing(Place),
-    Full,
-}
-
-impl Shared {
-    /// Takes a slot if one is free and nobody stands in line for it.
-    #[inline]
-    fn try_take(&self) -> bool {
-        let limit = self.limit.load(Ordering::Acquire) as usize;
-        let mut state = self.state.load(Ordering::Relaxed);
-        while state & WAITING == 0 && state / ONE < limit {
-            match self.state.compare_exchange_weak(
-                state,
-                state + ONE,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return true,
-                Err(actual) => state = actual,
-            }
-        }
-        false
-    }
-
-    #[inline]
-    fn release(&self) {
-        if self.state.fetch_sub(ONE, Ordering::AcqRel) & WAITING != 0 {
-            self.hand_over();
-        }
-    }
-
-    fn join(&self, places: usize) -> Joined {
-        let mut line = self.line.lock();
-        let mut state = self.state.load(Ordering::Acquire);
-        loop {
-            let limit = self.limit.load(Ordering::Acquire) as usize;
-            // A slot may have come free since the caller looked. If nobody stood in line then,
-            // its owner has handed it to nobody.
-            let (next, joined) = if state & WAITING == 0 && state / ONE < limit {
-                (state + ONE, Some(Joined::TookSlot))
-            } else if line.len() >= places {
-                return Joined::Full;
-            } else {
-                (state | WAITING, None)
-            };
-            match self
-                .state
-                .compare_exchange(state, next, Ordering::AcqRel, Ordering::Acquire)
-            {
-                Ok(_) => return joined.unwrap_or_else(|| Joined::Standing(line.push())),
-                Err(actual) => state = actual,
-            }
-        }
-    }
-
-    /// Leaves the line. Returns whether a slot had come this way already.
-    fn leave(&self, place: Place) -> bool {
-        let mut line = self.line.lock();
-        let (granted, waker) = line.remove(place);
-        self.tidy(&line);
-        drop(line);
-        drop(waker);
-        granted
-    }
-
-    /// Gives free slots to those who stand first.
-    #[cold]
-    fn hand_over(&self) {
-        loop {
-            let mut line = self.line.lock();
-            if line.len() == 0 || !self.take_for_line() {
-                return;
-            }
-            let waker = line.grant_first();
-            self.tidy(&line);
-            drop(line);
-            // Waking runs foreign code, so it happens outside the lock.
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        }
-    }
-
-    fn take_for_line(&self) -> bool {
-        let limit = self.limit.load(Ordering::Acquire) as usize;
-        let one_more = |state| (state / ONE < limit).then_some(state + ONE);
-        self.state
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more)
-            .is_ok()
-    }
-
-    /// Lets newcomers in again once the line is empty. Called with the line locked.
-    fn tidy(&self, line: &Line) {
-        if line.len() == 0 {
-            self.state.fetch_and(!WAITING, Ordering::AcqRel);
-        }
-    }
-
-    fn rejection(&self, reason: Reason) -> Rejection {
-        Rejection::new(reason, self.settings.name)
     }
 }

@@ -1,0 +1,184 @@
+//! What all clones of a bulkhead share.
+
+use super::line::{Line, Place};
+use crate::rejection::{Reason, Rejection};
+use crate::sync::{AtomicU32, AtomicUsize, Mutex};
+use std::sync::atomic::Ordering;
+use std::task::Waker;
+use std::time::Duration;
+
+#[derive(Clone, Copy)]
+pub(super) struct Settings {
+    pub(super) name: &'static str,
+    pub(super) room: Option<Room>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Room {
+    pub(super) places: usize,
+    pub(super) longest_wait: Duration,
+}
+
+pub(super) struct Shared {
+    /// The number of slots taken, times [`ONE`], and the bit [`WAITING`].
+    state: AtomicUsize,
+    limit: AtomicU32,
+    line: Mutex<Line>,
+    pub(super) settings: Settings,
+}
+
+/// Set while somebody stands in line. It changes only under the line's lock.
+const WAITING: usize = 1;
+const ONE: usize = 2;
+
+pub(super) enum Joined {
+    TookSlot,
+    Standing(Place),
+    Full,
+}
+
+impl Shared {
+    pub(super) fn new(limit: u32, settings: Settings) -> Self {
+        Self {
+            state: AtomicUsize::new(0),
+            limit: AtomicU32::new(limit),
+            line: Mutex::new(Line::default()),
+            settings,
+        }
+    }
+
+    pub(super) fn limit(&self) -> u32 {
+        self.limit.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_limit(&self, limit: u32) {
+        self.limit.store(limit, Ordering::Release);
+        self.hand_over();
+    }
+
+    /// How many slots are taken, those on shelves included.
+    pub(super) fn taken(&self) -> usize {
+        self.state.load(Ordering::Acquire) / ONE
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.line.lock().len()
+    }
+
+    pub(super) fn rejection(&self, reason: Reason) -> Rejection {
+        Rejection::new(reason, self.settings.name)
+    }
+
+    /// Takes a slot if one is free and nobody stands in line for it.
+    #[inline]
+    pub(super) fn try_take(&self) -> bool {
+        let limit = self.limit() as usize;
+        let mut state = self.state.load(Ordering::Relaxed);
+        while state & WAITING == 0 && state / ONE < limit {
+            match self.state.compare_exchange_weak(
+                state,
+                state + ONE,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(actual) => state = actual,
+            }
+        }
+        false
+    }
+
+    /// Whether a slot may lie on a shelf: nobody stands in line for it, and the limit has room
+    /// for it.
+    #[inline]
+    pub(super) fn allows_shelves(&self) -> bool {
+        let state = self.state.load(Ordering::Acquire);
+        state & WAITING == 0 && state / ONE <= self.limit() as usize
+    }
+
+    #[inline]
+    pub(super) fn give_back(&self, slots: usize) {
+        if self.state.fetch_sub(slots * ONE, Ordering::AcqRel) & WAITING != 0 {
+            self.hand_over();
+        }
+    }
+
+    /// Stands in line, if there is room, or takes a slot that has come free.
+    pub(super) fn join(&self, places: usize) -> Joined {
+        let mut line = self.line.lock();
+        let mut state = self.state.load(Ordering::Acquire);
+        loop {
+            let (next, joined) = if state & WAITING == 0 && state / ONE < self.limit() as usize {
+                // It has come free since the caller looked, and it is nobody else's.
+                (state + ONE, Some(Joined::TookSlot))
+            } else if line.len() >= places {
+                return Joined::Full;
+            } else {
+                (state | WAITING, None)
+            };
+            match self
+                .state
+                .compare_exchange(state, next, Ordering::AcqRel, Ordering::Acquire)
+            {
+                Ok(_) => return joined.unwrap_or_else(|| Joined::Standing(line.push())),
+                Err(actual) => state = actual,
+            }
+        }
+    }
+
+    /// Fetches a slot that was granted, or arranges for `waker` to be woken when it is.
+    pub(super) fn poll_grant(&self, place: Place, waker: &Waker) -> bool {
+        let mut line = self.line.lock();
+        if line.take_grant(place) {
+            return true;
+        }
+        let replaced = line.wake_me(place, waker);
+        drop(line);
+        // A waker's destructor is foreign code: it runs outside the lock.
+        drop(replaced);
+        false
+    }
+
+    /// Leaves the line. Returns whether a slot had come this way already.
+    pub(super) fn leave(&self, place: Place) -> bool {
+        let mut line = self.line.lock();
+        let (granted, waker) = line.remove(place);
+        self.tidy(&line);
+        drop(line);
+        drop(waker);
+        granted
+    }
+
+    /// Gives free slots to those who stand first.
+    #[cold]
+    fn hand_over(&self) {
+        loop {
+            let mut line = self.line.lock();
+            if line.len() == 0 || !self.take_for_line() {
+                return;
+            }
+            let waker = line.grant_first();
+            self.tidy(&line);
+            drop(line);
+            // Waking runs foreign code, so it happens outside the lock.
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+
+    fn take_for_line(&self) -> bool {
+        let limit = self.limit() as usize;
+        let one_more = |state| (state / ONE < limit).then_some(state + ONE);
+        self.state
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more)
+            .is_ok()
+    }
+
+    /// Lets newcomers in again once the line is empty. Called with the line locked.
+    fn tidy(&self, line: &Line) {
+        if line.len() == 0 {
+            self.state.fetch_and(!WAITING, Ordering::AcqRel);
+        }
+    }
+}
