@@ -84,24 +84,33 @@ impl Alarm {
 /// clock is read unless a timer rang.
 #[inline]
 pub(crate) fn has_passed(instant: Instant) -> bool {
-    SHARED.get().now.is_some_and(|now| instant <= now)
+    SHARED.with(|shared| shared.now.get().is_some_and(|now| instant <= now))
 }
 
-/// What the futures nested in one task's poll share.
-#[derive(Clone, Copy)]
+thread_local! {
+    static SHARED: Shared = const {
+        Shared {
+            task: Cell::new(None),
+            now: Cell::new(None),
+            earliest: Cell::new(None),
+        }
+    };
+}
+
+/// What the futures nested in one task's poll share. Without a task, the rest means nothing.
 struct Shared {
     /// The waker that the outermost was polled with.
-    task: Option<Task>,
+    task: Cell<Option<Task>>,
     /// The time, if a timer rang.
-    now: Option<Instant>,
+    now: Cell<Option<Instant>>,
     /// The earliest instant at which a future inside wants to be woken.
-    earliest: Option<Instant>,
+    earliest: Cell<Option<Instant>>,
 }
 
 #[derive(Clone, Copy)]
 struct Task {
     data: *const (),
-    vtable: *const RawWakerVTable,
+    vtable: &'static RawWakerVTable,
 }
 
 impl Task {
@@ -117,63 +126,67 @@ impl Task {
     }
 }
 
-thread_local! {
-    static SHARED: Cell<Shared> = const {
-        Cell::new(Shared { task: None, now: None, earliest: None })
-    };
-}
-
-/// One future's part of a nested poll.
-struct Scope {
-    /// What was shared when this future was entered, if it is the outermost. It is restored on
-    /// the way out, panics included.
-    outside: Option<Shared>,
+/// One future's part of a nested poll. What the outermost of a task changes is restored on the
+/// way out, panics included.
+enum Scope {
+    Inner,
+    Outermost,
+    /// The outermost of a task that is polled within the poll of another, as `FuturesUnordered`
+    /// does it.
+    Within(Task, Option<Instant>, Option<Instant>),
 }
 
 impl Scope {
     #[inline]
     fn enter(waker: &Waker, rang: bool) -> Self {
-        let shared = SHARED.get();
         let task = Task::of(waker);
-        if shared.task.is_some_and(|outer| outer.is(task)) {
-            if rang && shared.now.is_none() {
-                let now = Some(clock::now());
-                SHARED.set(Shared { now, ..shared });
-            }
-            return Self { outside: None };
-        }
-        SHARED.set(Shared {
-            task: Some(task),
-            now: rang.then(clock::now),
-            earliest: None,
-        });
-        Self {
-            outside: Some(shared),
-        }
+        SHARED.with(|shared| {
+            let scope = match shared.task.get() {
+                None => Self::Outermost,
+                Some(outer) if outer.is(task) => {
+                    if rang && shared.now.get().is_none() {
+                        shared.now.set(Some(clock::now()));
+                    }
+                    return Self::Inner;
+                }
+                Some(other) => Self::Within(other, shared.now.get(), shared.earliest.get()),
+            };
+            shared.task.set(Some(task));
+            shared.now.set(rang.then(clock::now));
+            shared.earliest.set(None);
+            scope
+        })
     }
 
     /// Tells the future further out when to wake the task; or, if there is none, returns the
     /// instant for which the timer must be set.
     #[inline]
     fn leave(self, own: Option<Instant>) -> Option<Instant> {
-        let shared = SHARED.get();
-        let earliest = match (shared.earliest, own) {
-            (Some(inner), Some(own)) => Some(inner.min(own)),
-            (inner, own) => inner.or(own),
-        };
-        if self.outside.is_some() {
-            return earliest;
-        }
-        SHARED.set(Shared { earliest, ..shared });
-        None
+        SHARED.with(|shared| {
+            let earliest = match (shared.earliest.get(), own) {
+                (Some(inner), Some(own)) => Some(inner.min(own)),
+                (inner, own) => inner.or(own),
+            };
+            if matches!(self, Self::Inner) {
+                shared.earliest.set(earliest);
+                return None;
+            }
+            earliest
+        })
     }
 }
 
 impl Drop for Scope {
     #[inline]
     fn drop(&mut self) {
-        if let Some(outside) = self.outside {
-            SHARED.set(outside);
+        match *self {
+            Self::Inner => {}
+            Self::Outermost => SHARED.with(|shared| shared.task.set(None)),
+            Self::Within(task, now, earliest) => SHARED.with(|shared| {
+                shared.task.set(Some(task));
+                shared.now.set(now);
+                shared.earliest.set(earliest);
+            }),
         }
     }
 }

@@ -3,7 +3,7 @@ use crate::clock;
 use crate::timeout::{BodyLimits, Stop, TimeoutFuture, TimeoutProtocol};
 use buttress_core::deadline_header::{parse_grpc_timeout, parse_milliseconds};
 use buttress_core::setting::{check_duration, check_name};
-use buttress_core::{Http, Reason, Rejection, SettingError};
+use buttress_core::{Http, Reason, SettingError};
 use http::{HeaderName, Request, header};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -87,7 +87,7 @@ impl IncomingDeadline {
     }
 
     /// What the request says, or that it cannot be read.
-    fn read<B>(&self, request: &Request<B>) -> Result<Option<Duration>, Rejection> {
+    fn read<B>(&self, request: &Request<B>) -> Result<Option<Duration>, Reason> {
         let headers = request.headers();
         let is_grpc = headers
             .get(header::CONTENT_TYPE)
@@ -98,7 +98,7 @@ impl IncomingDeadline {
             };
             return parse_grpc_timeout(value.as_bytes())
                 .map(Some)
-                .map_err(|_| Rejection::new(Reason::BadDeadline, self.name));
+                .map_err(|_| Reason::BadDeadline);
         }
         let value = self.header.as_ref().and_then(|name| headers.get(name));
         Ok(value.and_then(|value| parse_milliseconds(value.as_bytes()).ok()))
@@ -158,14 +158,11 @@ where
         let arrival = clock::at_arrival();
         let stop = match self.settings.read(&request) {
             Ok(time) => self.settings.stop(arrival, time, &request),
-            Err(rejection) => Stop {
-                at: arrival,
-                rejection,
-            },
+            Err(reason) => Stop::new(arrival, reason, self.settings.name),
         };
         if stop.at <= arrival {
             let context = self.protocol.consume(request);
-            return TimeoutFuture::refused(self.protocol.reject_late(context, stop.rejection));
+            return TimeoutFuture::refused(self.protocol.reject_late(context, stop.rejection()));
         }
         Deadline::at(stop.at).put(request.extensions_mut());
         let context = self.protocol.remember(&request);
@@ -188,14 +185,8 @@ impl IncomingDeadline {
             (stated, carried) => stated.or(carried),
         };
         match callers.filter(|instant| *instant < bound) {
-            Some(at) => Stop {
-                at,
-                rejection: Rejection::new(Reason::DeadlinePassed, self.name),
-            },
-            None => Stop {
-                at: bound,
-                rejection: Rejection::new(Reason::TimedOut, self.name),
-            },
+            Some(at) => Stop::new(at, Reason::DeadlinePassed, self.name),
+            None => Stop::new(bound, Reason::TimedOut, self.name),
         }
     }
 }

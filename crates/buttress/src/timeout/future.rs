@@ -5,7 +5,7 @@ use pin_project::pin_project;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tower_service::Service;
 
 /// The future of a call that may take only so long.
@@ -36,9 +36,9 @@ where
         #[pin]
         future: S::Future,
         stop: Stop,
-        limits: BodyLimits,
         protocol: Pr,
-        context: Option<Pr::Context>,
+        /// What the answer needs, until it is given.
+        rest: Option<(Pr::Limits, Pr::Context)>,
     },
     /// Refused, or over.
     Answered(Option<Result<Pr::Response, S::Error>>),
@@ -61,9 +61,8 @@ where
             state: State::Running {
                 future,
                 stop,
-                limits,
                 protocol,
-                context: Some(context),
+                rest: Some((limits.into(), context)),
             },
             alarm: Alarm::new(),
         }
@@ -89,43 +88,36 @@ where
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut state = this.state;
-        let (future, stop, limits, protocol, context) = match state.as_mut().project() {
+        let (future, stop, protocol, rest) = match state.as_mut().project() {
             StateProjection::Running {
                 future,
                 stop,
-                limits,
                 protocol,
-                context,
-            } => (future, stop, limits, protocol, context),
+                rest,
+            } => (future, stop, protocol, rest),
             StateProjection::Answered(answer) => {
                 return answer.take().map_or(Poll::Pending, Poll::Ready);
             }
         };
         let stop = *stop;
-        let result = this.alarm.poll(task, |task| {
+        let result = ready!(this.alarm.poll(task, |task| {
             // The response first: if it is there together with the deadline, it wins.
             match future.poll(task) {
                 Poll::Ready(result) => Step::Done(Some(result)),
                 Poll::Pending if has_passed(stop.at) => Step::Done(None),
                 Poll::Pending => Step::PendingUntil(Some(stop.at)),
             }
-        });
-        match result {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Some(result)) => {
-                let limits = *limits;
-                Poll::Ready(result.map(|response| Pr::respond(response, limits)))
-            }
-            Poll::Ready(None) => {
-                let Some(context) = context.take() else {
-                    return Poll::Pending;
-                };
-                let answer = protocol.reject_late(context, stop.rejection);
-                // Drops the inner call, so that what it holds is free before the caller hears.
-                state.set(State::Answered(None));
-                Poll::Ready(answer)
-            }
+        }));
+        let Some((limits, context)) = rest.take() else {
+            return Poll::Pending;
+        };
+        if let Some(result) = result {
+            return Poll::Ready(result.map(|response| Pr::respond(response, limits)));
         }
+        let answer = protocol.reject_late(context, stop.rejection());
+        // Drops the inner call, so that what it holds is free before the caller hears.
+        state.set(State::Answered(None));
+        Poll::Ready(answer)
     }
 }
 

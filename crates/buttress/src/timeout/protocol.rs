@@ -8,12 +8,15 @@ pub trait TimeoutProtocol<Req, Res, Err>: Protocol<Req> {
     /// The timeout's response: the inner one, with a body that keeps time.
     type Response;
 
+    /// What is kept of [`BodyLimits`] while the call runs: nothing where there are no bodies.
+    type Limits: From<BodyLimits>;
+
     /// Lowers the deadline that the request carries to `own`, or sets it if it has none and
     /// `insert` says so. Returns the request's own deadline if that is the earlier one.
     fn lower_deadline(&self, request: &mut Req, own: Instant, insert: bool) -> Option<Instant>;
 
     /// The response, whose body keeps to `limits`.
-    fn respond(response: Res, limits: BodyLimits) -> Self::Response;
+    fn respond(response: Res, limits: Self::Limits) -> Self::Response;
 
     /// Refuses a call for which there is no time left.
     ///
@@ -47,11 +50,22 @@ impl BodyLimits {
     }
 }
 
+/// There is no body whose time could be bounded.
+#[derive(Clone, Copy, Debug)]
+pub struct NoBody;
+
+impl From<BodyLimits> for NoBody {
+    fn from(_: BodyLimits) -> Self {
+        Self
+    }
+}
+
 impl<Req, Res, Err, F: Clone> TimeoutProtocol<Req, Res, Err> for Plain<F>
 where
     Plain<F>: Reject<Req, Res, Err> + Protocol<Req, Context = ()>,
 {
     type Response = Res;
+    type Limits = NoBody;
 
     #[inline]
     fn lower_deadline(&self, _: &mut Req, _: Instant, _: bool) -> Option<Instant> {
@@ -59,7 +73,7 @@ where
     }
 
     #[inline]
-    fn respond(response: Res, _: BodyLimits) -> Res {
+    fn respond(response: Res, _: NoBody) -> Res {
         response
     }
 
@@ -85,6 +99,7 @@ mod http {
         Http<C, M>: Reject<Request<Req>, Response<TimeoutBody<B>>, Err>,
     {
         type Response = Response<TimeoutBody<B>>;
+        type Limits = BodyLimits;
 
         #[inline]
         fn lower_deadline(

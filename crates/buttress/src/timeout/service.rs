@@ -60,18 +60,12 @@ where
             .protocol
             .lower_deadline(&mut request, own, sets_deadline);
         let stop = match deadline {
-            Some(earlier) => Stop {
-                at: earlier,
-                rejection: Rejection::new(Reason::DeadlinePassed, name),
-            },
-            None => Stop {
-                at: own,
-                rejection: Rejection::new(Reason::TimedOut, name),
-            },
+            Some(earlier) => Stop::new(earlier, Reason::DeadlinePassed, name),
+            None => Stop::new(own, Reason::TimedOut, name),
         };
         if stop.at <= arrival {
             let context = self.protocol.consume(request);
-            return TimeoutFuture::refused(self.protocol.reject_late(context, stop.rejection));
+            return TimeoutFuture::refused(self.protocol.reject_late(context, stop.rejection()));
         }
         let context = self.protocol.remember(&request);
         let limits = BodyLimits {
@@ -88,5 +82,16 @@ where
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stop {
     pub(crate) at: Instant,
-    pub(crate) rejection: Rejection,
+    reason: Reason,
+    name: &'static str,
+}
+
+impl Stop {
+    pub(crate) const fn new(at: Instant, reason: Reason, name: &'static str) -> Self {
+        Self { at, reason, name }
+    }
+
+    pub(crate) const fn rejection(self) -> Rejection {
+        Rejection::new(self.reason, self.name)
+    }
 }
