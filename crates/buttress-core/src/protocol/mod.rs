@@ -5,9 +5,9 @@ mod http;
 mod plain;
 
 #[cfg(feature = "http")]
-pub use self::http::announce;
-#[cfg(feature = "http")]
 pub use self::http::{Answer, AsTheErrorAllows, Call, Http, HttpClassifier, HttpClassifyEos};
+#[cfg(feature = "http")]
+pub use self::http::{announce, is_grpc};
 pub use plain::{Classify, Plain, SuccessIfOk};
 
 use crate::outcome::Outcome;

@@ -2,9 +2,10 @@ use super::Deadline;
 use crate::clock;
 use crate::timeout::{BodyLimits, Stop, TimeoutFuture, TimeoutProtocol};
 use buttress_core::deadline_header::{parse_grpc_timeout, parse_milliseconds};
+use buttress_core::protocol::is_grpc;
 use buttress_core::setting::{check_duration, check_name};
 use buttress_core::{Http, Reason, SettingError};
-use http::{HeaderName, Request, header};
+use http::{HeaderName, Request};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tower_layer::Layer;
@@ -89,10 +90,7 @@ impl IncomingDeadline {
     /// What the request says, or that it cannot be read.
     fn read<B>(&self, request: &Request<B>) -> Result<Option<Duration>, Reason> {
         let headers = request.headers();
-        let is_grpc = headers
-            .get(header::CONTENT_TYPE)
-            .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
-        if is_grpc {
+        if is_grpc(headers) {
             let Some(value) = headers.get(GRPC_TIMEOUT) else {
                 return Ok(None);
             };

@@ -1,5 +1,11 @@
 use ::http::{HeaderMap, HeaderValue, header};
 
+/// Whether a request or a response with these headers is gRPC's: its content type is
+/// `application/grpc`, with or without a suffix, gRPC-Web included.
+pub fn is_grpc(headers: &HeaderMap) -> bool {
+    Dialect::of(headers).is_grpc()
+}
+
 /// What a request speaks, and so what its refusal must.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {

@@ -8,6 +8,7 @@ mod quota_fields;
 
 pub use answer::Call;
 pub use classify::{HttpClassifier, HttpClassifyEos};
+pub use dialect::is_grpc;
 pub use quota_fields::announce;
 
 use super::{Protocol, Reject};
