@@ -6,6 +6,8 @@ mod clock;
 #[cfg(feature = "http")]
 pub mod deadline;
 mod guard;
+#[cfg(feature = "http")]
+pub mod key;
 mod keyed;
 mod rate_limit;
 mod reloadable;

@@ -17,6 +17,7 @@ mod incoming;
 mod outgoing;
 
 pub use incoming::{IncomingDeadline, IncomingDeadlineLayer, IncomingDeadlineService};
+pub(crate) use outgoing::header_name;
 pub use outgoing::{OutgoingDeadline, OutgoingDeadlineService};
 
 use crate::clock;

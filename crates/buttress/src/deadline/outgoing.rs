@@ -111,7 +111,7 @@ where
     }
 }
 
-pub(super) fn header_name(name: &str) -> Result<HeaderName, SettingError> {
+pub(crate) fn header_name(name: &str) -> Result<HeaderName, SettingError> {
     HeaderName::try_from(name).map_err(|_| {
         let shown: String = name.chars().take(80).collect();
         SettingError::new("header", format_args!("{shown:?}"), "a header's name")
