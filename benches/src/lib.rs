@@ -1,1 +1,32 @@
-//! What a call costs.
+//! What a call through Buttress costs, and through its rivals.
+//!
+//! `compare` measures ours and each rival in turn, in the same run, and prints the ratio. The
+//! criterion benchmarks under `benches/` answer one question each, over the same services.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::missing_panics_doc,
+    clippy::missing_errors_doc,
+    reason = "a tool that measures: it reads the real clock, prints, and stops where it cannot go on"
+)]
+
+pub mod inner;
+
+pub mod measure;
+
+pub mod ours;
+pub mod report;
+pub mod rivals;
+pub mod subjects;
+
+/// A runtime, so that timers can be registered. The calls are driven by hand.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap()
+}

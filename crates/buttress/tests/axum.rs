@@ -1,6 +1,9 @@
 //! The layers in axum, where they are meant to be.
 #![cfg(feature = "axum")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
 
 use axum::Router;
 use axum::body::Body;

@@ -1,0 +1,165 @@
+//! How a call is measured: readiness, call, completion, and the body to its end, driven by hand
+//! with a waker that does nothing. Requests are made before the clock starts.
+
+use http_body::Body;
+use std::hint::black_box;
+use std::pin::pin;
+use std::sync::Barrier;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+use tower::Service;
+
+/// Makes the `n`-th request.
+pub type Make<Req> = fn(u64) -> Req;
+
+/// Something whose calls can be measured.
+pub struct Runner {
+    one: Box<dyn FnMut(u64) -> Measured>,
+    two: Option<Box<dyn FnMut(u64) -> f64>>,
+}
+
+/// What some calls cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured {
+    /// Nanoseconds for each call.
+    pub nanoseconds: f64,
+    /// Allocations for each call.
+    pub allocations: f64,
+}
+
+/// What is done with a response before the call is over.
+pub trait Finish {
+    /// Consumes it.
+    fn finish(self);
+}
+
+impl Finish for u64 {
+    fn finish(self) {
+        black_box(self);
+    }
+}
+
+impl<B: Body> Finish for http::Response<B> {
+    fn finish(self) {
+        let mut body = pin!(self.into_body());
+        let mut context = Context::from_waker(Waker::noop());
+        if body.is_end_stream() {
+            return;
+        }
+        while let Poll::Ready(Some(frame)) = body.as_mut().poll_frame(&mut context) {
+            black_box(frame.is_ok());
+        }
+    }
+}
+
+impl Runner {
+    /// Measures `service`, also from two threads.
+    pub fn new<S, Req>(service: S, make: Make<Req>) -> Self
+    where
+        S: Service<Req, Response: Finish> + Clone + Send + 'static,
+        Req: Send + 'static,
+    {
+        let shared = service.clone();
+        Self {
+            two: Some(Box::new(move |calls| {
+                from_two_threads(&shared, make, calls)
+            })),
+            ..Self::single(service, make)
+        }
+    }
+
+    /// Measures `service` from one thread only.
+    pub fn single<S, Req>(mut service: S, make: Make<Req>) -> Self
+    where
+        S: Service<Req, Response: Finish> + 'static,
+        Req: 'static,
+    {
+        let one = move |calls| {
+            let requests: Vec<Req> = (0..calls).map(make).collect();
+            let mut elapsed = Duration::ZERO;
+            let counted = allocation_counter::measure(|| {
+                let start = Instant::now();
+                for request in requests {
+                    call(&mut service, request);
+                }
+                elapsed = start.elapsed();
+            });
+            Measured {
+                nanoseconds: elapsed.as_nanos() as f64 / calls as f64,
+                allocations: counted.count_total as f64 / calls as f64,
+            }
+        };
+        Self {
+            one: Box::new(one),
+            two: None,
+        }
+    }
+
+    /// Whether it can be measured from two threads.
+    pub fn is_shared(&self) -> bool {
+        self.two.is_some()
+    }
+
+    /// What `calls` calls cost from one thread.
+    pub fn one_thread(&mut self, calls: u64) -> Measured {
+        (self.one)(calls)
+    }
+
+    /// Nanoseconds for each call as a thread sees it, while two of them call at once.
+    pub fn two_threads(&mut self, calls: u64) -> f64 {
+        self.two.as_mut().map_or(f64::NAN, |two| two(calls))
+    }
+}
+
+/// One call, to its end.
+#[inline]
+pub fn call<S, Req>(service: &mut S, request: Req)
+where
+    S: Service<Req, Response: Finish>,
+{
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(service.poll_ready(&mut context).is_ready(), "not ready");
+    let mut future = pin!(service.call(black_box(request)));
+    loop {
+        if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
+            if let Ok(response) = result {
+                response.finish();
+            }
+            return;
+        }
+    }
+}
+
+fn from_two_threads<S, Req>(service: &S, make: Make<Req>, calls: u64) -> f64
+where
+    S: Service<Req, Response: Finish> + Clone + Send,
+    Req: Send,
+{
+    let runtime = tokio::runtime::Handle::current();
+    let start_together = Barrier::new(2);
+    let thread = |mut service: S, requests: Vec<Req>| {
+        let _inside = runtime.enter();
+        start_together.wait();
+        let start = Instant::now();
+        for request in requests {
+            call(&mut service, request);
+        }
+        start.elapsed()
+    };
+    let requests = || (0..calls).map(make).collect::<Vec<_>>();
+    let (one, other) = std::thread::scope(|scope| {
+        let (service_a, requests_a) = (service.clone(), requests());
+        let (service_b, requests_b) = (service.clone(), requests());
+        let thread = &thread;
+        let other = scope.spawn(move || thread(service_a, requests_a));
+        let one = thread(service_b, requests_b);
+        (one, other.join().unwrap())
+    });
+    (one + other).as_nanos() as f64 / (2 * calls) as f64
+}
+
+/// The middle of some numbers.
+pub fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers.get(numbers.len() / 2).copied().unwrap_or(f64::NAN)
+}

@@ -1,0 +1,57 @@
+//! What is compared with what.
+
+use crate::measure::Runner;
+use crate::{ours, rivals};
+
+/// A job that ours and a rival do.
+pub struct Subject {
+    /// The job.
+    pub name: &'static str,
+    /// The rival.
+    pub peer: &'static str,
+    /// Makes ours.
+    pub ours: fn() -> Runner,
+    /// Makes the rival's.
+    pub theirs: fn() -> Runner,
+    /// What both do without any layer: its allocations are not the layers'.
+    pub bare: fn() -> Runner,
+    /// Whether calls share state, so that it is measured from two threads, too.
+    pub shared: bool,
+}
+
+macro_rules! subjects {
+    ($($name:literal, $peer:literal: $ours:ident, $theirs:path, $bare:ident, $shared:literal;)*) => {
+        &[$(Subject {
+            name: $name,
+            peer: $peer,
+            ours: ours::$ours,
+            theirs: $theirs,
+            bare: ours::$bare,
+            shared: $shared,
+        }),*]
+    };
+}
+
+/// All of them.
+pub const SUBJECTS: &[Subject] = subjects! {
+    "bulkhead", "tower": bulkhead, rivals::tower_bulkhead, bare, true;
+    "bulkhead", "tower-resilience": bulkhead, rivals::resilience_bulkhead, bare, true;
+    "rate_limit", "tower": rate_limit, rivals::tower_rate_limit, bare, false;
+    "rate_limit", "tower-resilience": rate_limit, rivals::resilience_rate_limit, bare, true;
+    "rate_limit", "tower_governor": rate_limit_http, rivals::governor_rate_limit, bare_http, true;
+    "rate_limit_keyed", "tower_governor": rate_limit_keyed, rivals::governor_rate_limit_keyed, bare_http, true;
+    "rate_limit_keyed", "governor": rate_limit_keyed_plain, rivals::governor_keyed_plain, bare, true;
+    "timeout_ready", "tower": timeout_ready, rivals::tower_timeout_ready, bare, false;
+    "timeout_ready", "tower-http": timeout_ready_http, rivals::tower_http_timeout_ready, bare_http, false;
+    "timeout_ready", "tower-resilience": timeout_ready, rivals::resilience_timeout_ready, bare, false;
+    "timeout_pending", "tower": timeout_pending, rivals::tower_timeout_pending, bare, false;
+    "timeout_pending", "tower-resilience": timeout_pending, rivals::resilience_timeout_pending, bare, false;
+    "deadlines_pending", "tower": deadlines_pending, rivals::tower_deadlines_pending, bare, false;
+    "deadlines_pending", "tower-resilience": deadlines_pending, rivals::resilience_deadlines_pending, bare, false;
+    "stack_server", "tower-resilience": stack_server, rivals::resilience_stack_server, bare, true;
+    "refusal_plain", "bare": refusal_plain, ours::bare, bare, true;
+    "refusal_plain", "tower": refusal_bulkhead, rivals::tower_refusal, bare, true;
+    "refusal_plain", "tower-resilience": refusal_plain, rivals::resilience_refusal, bare, true;
+    "refusal_http", "bare": refusal_http, ours::bare_http, bare_http, true;
+    "refusal_http", "tower_governor": refusal_http, rivals::governor_refusal, bare_http, true;
+};
