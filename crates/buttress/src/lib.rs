@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "http")]
+mod body;
 mod bulkhead;
 mod clock;
 #[cfg(feature = "http")]
@@ -32,7 +34,7 @@ pub use reloadable::Reloadable;
 pub use run::Run;
 pub use timeout::Timeout;
 #[cfg(feature = "http")]
-pub use {buttress_core::Http, guard::GuardBody};
+pub use {body::AnswerBody, buttress_core::Http, guard::GuardBody};
 
 /// The protocol of a layer that was not given one: HTTP where it is compiled in.
 #[cfg(feature = "http")]

@@ -23,11 +23,6 @@ pub trait Protocol<Req>: Clone {
 
     /// What to remember of a request that goes on to the service, in case it is refused later.
     fn remember(&self, request: &Req) -> Self::Context;
-
-    /// The same of a request that goes no further. Its parts can be used for the answer.
-    fn consume(&self, request: Req) -> Self::Context {
-        self.remember(&request)
-    }
 }
 
 /// How a refusal is expressed, which follows from the error type of the service.
@@ -42,12 +37,21 @@ pub trait Protocol<Req>: Clone {
     note = "or let refusals be answered with responses: `.protocol(Http::new().answering())`"
 )]
 pub trait Reject<Req, Res, Err>: Protocol<Req> {
-    /// The answer to a refused call.
+    /// The answer to a call that is refused after its request went on to the service.
     ///
     /// # Errors
     ///
     /// The rejection as the service's own error, where it is not a response.
     fn reject(&self, context: Self::Context, rejection: Rejection) -> Result<Res, Err>;
+
+    /// The answer to a call whose request goes no further. Its parts can be used for the answer.
+    ///
+    /// # Errors
+    ///
+    /// The rejection as the service's own error, where it is not a response.
+    fn refuse(&self, request: Req, rejection: Rejection) -> Result<Res, Err> {
+        self.reject(self.remember(&request), rejection)
+    }
 }
 
 impl From<&Rejection> for Outcome {

@@ -1,6 +1,6 @@
 use super::Deadline;
 use crate::clock;
-use crate::timeout::{BodyLimits, Stop, TimeoutFuture, TimeoutProtocol};
+use crate::timeout::{HeadersOnly, Stop, TimeoutFuture, TimeoutProtocol};
 use buttress_core::deadline_header::{parse_grpc_timeout, parse_milliseconds};
 use buttress_core::protocol::is_grpc;
 use buttress_core::setting::{check_duration, check_name};
@@ -141,11 +141,11 @@ pub struct IncomingDeadlineService<S, Pr = Http> {
 impl<S, Pr, B> Service<Request<B>> for IncomingDeadlineService<S, Pr>
 where
     S: Service<Request<B>>,
-    Pr: TimeoutProtocol<Request<B>, S::Response, S::Error>,
+    Pr: TimeoutProtocol<Request<B>, S::Response, S::Error, HeadersOnly>,
 {
     type Response = Pr::Response;
     type Error = S::Error;
-    type Future = TimeoutFuture<S, Pr, Request<B>>;
+    type Future = TimeoutFuture<S, Pr, HeadersOnly, Request<B>>;
 
     #[inline]
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
@@ -159,14 +159,13 @@ where
             Err(reason) => Stop::new(arrival, reason, self.settings.name),
         };
         if stop.at <= arrival {
-            let context = self.protocol.consume(request);
-            return TimeoutFuture::refused(self.protocol.reject_late(context, stop.rejection()));
+            return TimeoutFuture::refused(self.protocol.refuse(request, stop.rejection()));
         }
         Deadline::at(stop.at).put(request.extensions_mut());
         let context = self.protocol.remember(&request);
-        let limits = BodyLimits::none();
         let future = clock::arriving_at(arrival, || self.inner.call(request));
-        TimeoutFuture::new(future, stop, limits, self.protocol.clone(), context)
+        let protocol = self.protocol.clone();
+        TimeoutFuture::new(future, arrival, stop, HeadersOnly, protocol, context)
     }
 }
 

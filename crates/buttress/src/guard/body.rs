@@ -1,4 +1,5 @@
 use super::settle::FailOnPanic;
+use crate::body::AnswerBody;
 use crate::clock;
 use buttress_core::{Now, Outcome, Permit};
 use bytes::Bytes;
@@ -16,16 +17,10 @@ use tower_http::classify::ClassifyEos;
 #[pin_project]
 pub struct GuardBody<B, P, E> {
     #[pin]
-    content: Content<B>,
+    body: AnswerBody<B>,
     /// Until the call is over.
     permit: Option<P>,
     verdict: Option<Verdict<E>>,
-}
-
-#[pin_project(project = ContentProjection)]
-enum Content<B> {
-    Inner(#[pin] B),
-    Refusal(Option<Bytes>),
 }
 
 /// How a call went, as far as is known when its headers are there.
@@ -49,7 +44,7 @@ where
             settle(&mut permit, &mut verdict, |eos| eos.classify_eos(None));
         }
         Self {
-            content: Content::Inner(body),
+            body: AnswerBody::inner(body),
             permit,
             verdict,
         }
@@ -60,7 +55,7 @@ where
 impl<B, P, E> From<Bytes> for GuardBody<B, P, E> {
     fn from(bytes: Bytes) -> Self {
         Self {
-            content: Content::Refusal((!bytes.is_empty()).then_some(bytes)),
+            body: AnswerBody::from(bytes),
             permit: None,
             verdict: None,
         }
@@ -82,14 +77,7 @@ where
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let this = self.project();
-        let mut body = match this.content.project() {
-            ContentProjection::Inner(body) => body,
-            ContentProjection::Refusal(bytes) => {
-                let frame = bytes.take().map(|bytes| Ok(Frame::data(bytes.into())));
-                return Poll::Ready(frame);
-            }
-        };
-        let (permit, verdict) = (this.permit, this.verdict);
+        let (mut body, permit, verdict) = (this.body, this.permit, this.verdict);
         let frame = ready!(FailOnPanic::watch(permit, || {
             body.as_mut().poll_frame(context)
         }));
@@ -115,20 +103,14 @@ where
         Poll::Ready(frame)
     }
 
+    #[inline]
     fn is_end_stream(&self) -> bool {
-        match &self.content {
-            Content::Inner(body) => body.is_end_stream(),
-            Content::Refusal(bytes) => bytes.is_none(),
-        }
+        self.body.is_end_stream()
     }
 
+    #[inline]
     fn size_hint(&self) -> SizeHint {
-        match &self.content {
-            Content::Inner(body) => body.size_hint(),
-            Content::Refusal(bytes) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-            }
-        }
+        self.body.size_hint()
     }
 }
 

@@ -41,14 +41,18 @@ where
         permit: Option<P::Permit>,
         observer: Option<Pr::Observer>,
     },
-    Waiting {
-        #[pin]
-        line: Line<P, Req>,
-        service: S,
-        protocol: Pr,
-    },
+    /// In a box, so that the calls that don't wait are the smaller for it.
+    Waiting(Pin<Box<Waiting<S, P, Pr, Req>>>),
     /// Refused, or over.
     Answered(Option<Result<Pr::Response, S::Error>>),
+}
+
+#[pin_project]
+struct Waiting<S, P: Policy<Req>, Pr, Req> {
+    #[pin]
+    line: Line<P, Req>,
+    service: S,
+    protocol: Pr,
 }
 
 impl<S, P, Pr, Req> GuardFuture<S, P, Pr, Req>
@@ -86,11 +90,11 @@ where
         request: Req,
     ) -> Self {
         Self {
-            state: State::Waiting {
+            state: State::Waiting(Box::pin(Waiting {
                 line: Line::new(policy, waiting, request),
                 service,
                 protocol,
-            },
+            })),
         }
     }
 }
@@ -144,12 +148,10 @@ where
                         _ => Poll::Pending,
                     };
                 }
-                StateProjection::Waiting {
-                    line,
-                    service,
-                    protocol,
-                } => {
-                    let (request, answer) = ready!(line.poll(context));
+                StateProjection::Waiting(waiting) => {
+                    let waiting = waiting.as_mut().project();
+                    let (request, answer) = ready!(waiting.line.poll(context));
+                    let (service, protocol) = (waiting.service, waiting.protocol);
                     let next = match answer {
                         Ok(permit) => {
                             let now = Now::lazy(clock::now);

@@ -1,11 +1,13 @@
 use crate::clock;
 use buttress_core::protocol::Classify;
-use buttress_core::{Now, Permit, Plain, Protocol, Reject, Rejection};
+use buttress_core::{Now, Permit, Plain, Reject};
 
 /// What a guard must know of a protocol: how to refuse, and when and how a call is over.
 ///
 /// [`Plain`] and `Http` implement it; there is no need for others to.
-pub trait GuardProtocol<Req, Res, Err, P: Permit>: Protocol<Req> {
+pub trait GuardProtocol<Req, Res, Err, P: Permit>:
+    Reject<Req, <Self as GuardProtocol<Req, Res, Err, P>>::Response, Err>
+{
     /// What watches a call in order to say how it went.
     type Observer;
 
@@ -26,20 +28,13 @@ pub trait GuardProtocol<Req, Res, Err, P: Permit>: Protocol<Req> {
         permit: P,
         result: Result<Res, Err>,
     ) -> Result<Self::Response, Err>;
-
-    /// Refuses a request that never reached the service.
-    ///
-    /// # Errors
-    ///
-    /// The rejection, where the protocol expresses it so.
-    fn refuse(&self, request: Req, rejection: Rejection) -> Result<Self::Response, Err>;
 }
 
 impl<Req, Res, Err, P, F> GuardProtocol<Req, Res, Err, P> for Plain<F>
 where
     P: Permit,
     F: Classify<Res, Err> + Clone,
-    Plain<F>: Reject<Req, Res, Err> + Protocol<Req, Context = ()>,
+    Plain<F>: Reject<Req, Res, Err>,
 {
     type Observer = Self;
     type Response = Res;
@@ -54,11 +49,6 @@ where
         permit.complete(protocol.outcome(&result), &Now::lazy(clock::now));
         result
     }
-
-    #[inline]
-    fn refuse(&self, _: Req, rejection: Rejection) -> Result<Res, Err> {
-        self.reject((), rejection)
-    }
 }
 
 #[cfg(feature = "http")]
@@ -68,7 +58,7 @@ mod http {
     use crate::guard::body::{GuardBody, Verdict};
     use ::http::{HeaderMap, Request, Response};
     use buttress_core::protocol::announce;
-    use buttress_core::{Http, Now, Outcome, Permit, Protocol, Quota, Reject, Rejection};
+    use buttress_core::{Http, Now, Outcome, Permit, Quota, Reject};
     use http_body::Body;
     use std::fmt::Display;
     use tower_http::classify::{ClassifiedResponse, ClassifyResponse, MakeClassifier};
@@ -117,15 +107,6 @@ mod http {
                 Verdict::Known(Outcome::Success)
             };
             Ok(response.map(|body| GuardBody::new(body, permit, verdict)))
-        }
-
-        #[inline]
-        fn refuse(
-            &self,
-            request: Request<Req>,
-            rejection: Rejection,
-        ) -> Result<Self::Response, Err> {
-            self.reject(self.consume(request), rejection)
         }
     }
 

@@ -1,4 +1,5 @@
 use super::protocol::BodyLimits;
+use crate::body::AnswerBody;
 use crate::clock;
 use crate::timer::{Alarm, Step, has_passed};
 use buttress_core::{Reason, Rejection};
@@ -9,45 +10,45 @@ use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The body of a response whose time is bounded. Frames, trailers and size pass through unchanged;
 /// the error is boxed, because it may be a [`Rejection`].
 #[pin_project]
 pub struct TimeoutBody<B> {
     #[pin]
-    content: Content<B>,
-    limits: BodyLimits,
+    body: AnswerBody<B>,
+    name: &'static str,
+    idle: Option<Duration>,
+    until: Option<Instant>,
     /// When the wait for the next frame is too long; set when it begins.
     idle_until: Option<Instant>,
     #[pin]
     alarm: Alarm,
 }
 
-#[pin_project(project = ContentProjection)]
-enum Content<B> {
-    Inner(#[pin] B),
-    /// A refusal's body, or nothing after the time was up.
-    Refusal(Option<Bytes>),
-}
-
 impl<B> TimeoutBody<B> {
     #[inline]
-    pub(super) const fn new(body: B, limits: BodyLimits) -> Self {
+    pub(super) fn new(body: B, limits: BodyLimits, arrival: Instant, name: &'static str) -> Self {
         Self {
-            content: Content::Inner(body),
-            limits,
+            body: AnswerBody::inner(body),
+            name,
+            idle: limits.idle,
+            until: limits.whole.map(|longest| arrival + longest),
             idle_until: None,
             alarm: Alarm::new(),
         }
     }
 }
 
+/// A refusal's body, which is there at once.
 impl<B> From<Bytes> for TimeoutBody<B> {
     fn from(bytes: Bytes) -> Self {
         Self {
-            content: Content::Refusal((!bytes.is_empty()).then_some(bytes)),
-            limits: BodyLimits::none(),
+            body: AnswerBody::from(bytes),
+            name: "",
+            idle: None,
+            until: None,
             idle_until: None,
             alarm: Alarm::new(),
         }
@@ -67,24 +68,12 @@ where
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         let this = self.project();
-        let mut body_or_refusal = this.content;
-        let body = match body_or_refusal.as_mut().project() {
-            ContentProjection::Inner(body) => body,
-            ContentProjection::Refusal(bytes) => {
-                let frame = bytes.take().map(|bytes| Ok(Frame::data(bytes.into())));
-                return Poll::Ready(frame);
-            }
-        };
-        let BodyLimits { name, idle, until } = *this.limits;
-        if idle.is_none() && until.is_none() {
-            return body
-                .poll_frame(context)
-                .map(|frame| frame.map(|frame| frame.map_err(Into::into)));
-        }
+        let mut body = this.body;
+        let (idle, until) = (*this.idle, *this.until);
         let idle_until = this.idle_until;
         let frame = this.alarm.poll(context, |context| {
             // The frame first: if it is there together with the deadline, it wins.
-            if let Poll::Ready(frame) = body.poll_frame(context) {
+            if let Poll::Ready(frame) = body.as_mut().poll_frame(context) {
                 return Step::Done(Some(frame));
             }
             if idle_until.is_none() {
@@ -107,27 +96,19 @@ where
             }
             Poll::Ready(None) => {
                 // Drops the inner body, so that what it holds is free.
-                body_or_refusal.set(Content::Refusal(None));
-                let rejection = Rejection::new(Reason::TimedOut, name);
+                body.set(AnswerBody::end());
+                let rejection = Rejection::new(Reason::TimedOut, this.name);
                 Poll::Ready(Some(Err(rejection.into())))
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.content {
-            Content::Inner(body) => body.is_end_stream(),
-            Content::Refusal(bytes) => bytes.is_none(),
-        }
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.content {
-            Content::Inner(body) => body.size_hint(),
-            Content::Refusal(bytes) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-            }
-        }
+        self.body.size_hint()
     }
 }
 
@@ -136,7 +117,7 @@ type BoxError = Box<dyn Error + Send + Sync>;
 impl<B> fmt::Debug for TimeoutBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TimeoutBody")
-            .field("limits", &self.limits)
+            .field("name", &self.name)
             .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-use super::protocol::{BodyLimits, TimeoutProtocol};
+use super::protocol::TimeoutProtocol;
 use super::service::Stop;
 use crate::timer::{Alarm, Step, has_passed};
 use pin_project::pin_project;
@@ -6,6 +6,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 use tower_service::Service;
 
 /// The future of a call that may take only so long.
@@ -15,54 +16,57 @@ use tower_service::Service;
 /// It can be dropped at any point; the inner call is dropped with it. When the time is up the
 /// inner call is dropped before the refusal is returned.
 #[pin_project]
-pub struct TimeoutFuture<S, Pr, Req>
+pub struct TimeoutFuture<S, Pr, L, Req>
 where
     S: Service<Req>,
-    Pr: TimeoutProtocol<Req, S::Response, S::Error>,
+    Pr: TimeoutProtocol<Req, S::Response, S::Error, L>,
 {
     #[pin]
-    state: State<S, Pr, Req>,
+    state: State<S, Pr, L, Req>,
     #[pin]
     alarm: Alarm,
 }
 
 #[pin_project(project = StateProjection)]
-enum State<S, Pr, Req>
+enum State<S, Pr, L, Req>
 where
     S: Service<Req>,
-    Pr: TimeoutProtocol<Req, S::Response, S::Error>,
+    Pr: TimeoutProtocol<Req, S::Response, S::Error, L>,
 {
     Running {
         #[pin]
         future: S::Future,
+        arrival: Instant,
         stop: Stop,
         protocol: Pr,
         /// What the answer needs, until it is given.
-        rest: Option<(Pr::Limits, Pr::Context)>,
+        rest: Option<(L, Pr::Context)>,
     },
     /// Refused, or over.
     Answered(Option<Result<Pr::Response, S::Error>>),
 }
 
-impl<S, Pr, Req> TimeoutFuture<S, Pr, Req>
+impl<S, Pr, L, Req> TimeoutFuture<S, Pr, L, Req>
 where
     S: Service<Req>,
-    Pr: TimeoutProtocol<Req, S::Response, S::Error>,
+    Pr: TimeoutProtocol<Req, S::Response, S::Error, L>,
 {
     #[inline]
     pub(crate) fn new(
         future: S::Future,
+        arrival: Instant,
         stop: Stop,
-        limits: BodyLimits,
+        limits: L,
         protocol: Pr,
         context: Pr::Context,
     ) -> Self {
         Self {
             state: State::Running {
                 future,
+                arrival,
                 stop,
                 protocol,
-                rest: Some((limits.into(), context)),
+                rest: Some((limits, context)),
             },
             alarm: Alarm::new(),
         }
@@ -77,10 +81,10 @@ where
     }
 }
 
-impl<S, Pr, Req> Future for TimeoutFuture<S, Pr, Req>
+impl<S, Pr, L, Req> Future for TimeoutFuture<S, Pr, L, Req>
 where
     S: Service<Req>,
-    Pr: TimeoutProtocol<Req, S::Response, S::Error>,
+    Pr: TimeoutProtocol<Req, S::Response, S::Error, L>,
 {
     type Output = Result<Pr::Response, S::Error>;
 
@@ -88,18 +92,18 @@ where
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut state = this.state;
-        let (future, stop, protocol, rest) = match state.as_mut().project() {
+        let (future, arrival, stop, protocol, rest) = match state.as_mut().project() {
             StateProjection::Running {
                 future,
+                arrival,
                 stop,
                 protocol,
                 rest,
-            } => (future, stop, protocol, rest),
+            } => (future, *arrival, *stop, protocol, rest),
             StateProjection::Answered(answer) => {
                 return answer.take().map_or(Poll::Pending, Poll::Ready);
             }
         };
-        let stop = *stop;
         let result = ready!(this.alarm.poll(task, |task| {
             // The response first: if it is there together with the deadline, it wins.
             match future.poll(task) {
@@ -112,19 +116,21 @@ where
             return Poll::Pending;
         };
         if let Some(result) = result {
-            return Poll::Ready(result.map(|response| Pr::respond(response, limits)));
+            return Poll::Ready(
+                result.map(|response| Pr::respond(response, limits, arrival, stop.name)),
+            );
         }
-        let answer = protocol.reject_late(context, stop.rejection());
+        let answer = protocol.reject(context, stop.rejection());
         // Drops the inner call, so that what it holds is free before the caller hears.
         state.set(State::Answered(None));
         Poll::Ready(answer)
     }
 }
 
-impl<S, Pr, Req> fmt::Debug for TimeoutFuture<S, Pr, Req>
+impl<S, Pr, L, Req> fmt::Debug for TimeoutFuture<S, Pr, L, Req>
 where
     S: Service<Req>,
-    Pr: TimeoutProtocol<Req, S::Response, S::Error>,
+    Pr: TimeoutProtocol<Req, S::Response, S::Error, L>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TimeoutFuture").finish_non_exhaustive()

@@ -1,3 +1,4 @@
+use super::protocol::{BodyLimits, HeadersOnly};
 use super::service::TimeoutService;
 use crate::DefaultProtocol;
 use buttress_core::SettingError;
@@ -29,12 +30,11 @@ use tower_layer::Layer;
 /// # Ok::<(), buttress::SettingError>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Timeout {
+pub struct Timeout<L = HeadersOnly> {
     pub(super) name: &'static str,
     pub(super) headers: Duration,
-    pub(super) idle_body: Option<Duration>,
-    pub(super) whole_body: Option<Duration>,
     pub(super) sets_deadline: bool,
+    pub(super) limits: L,
 }
 
 impl Timeout {
@@ -47,9 +47,8 @@ impl Timeout {
         Ok(Self {
             name: "timeout",
             headers: check_duration("timeout", longest)?,
-            idle_body: None,
-            whole_body: None,
             sets_deadline: false,
+            limits: HeadersOnly,
         })
     }
 
@@ -67,24 +66,28 @@ impl Timeout {
             ..timeout
         })
     }
+}
 
-    /// Also bounds each wait for the body's next frame. The body then fails with the
-    /// [`Rejection`](crate::Rejection) as its error, which breaks the connection off. HTTP only.
+impl<L: Into<BodyLimits> + Copy> Timeout<L> {
+    /// Also bounds each wait for the body's next frame. The body's error is then boxed, because it
+    /// may be the [`Rejection`](crate::Rejection); such an error breaks the connection off. HTTP
+    /// only.
     ///
     /// # Errors
     ///
     /// `longest` is 0 or longer than a year.
-    pub fn idle_body(self, longest: Duration) -> Result<Self, SettingError> {
-        let idle_body = Some(check_duration("idle_body", longest)?);
-        Ok(Self { idle_body, ..self })
+    pub fn idle_body(self, longest: Duration) -> Result<Timeout<BodyLimits>, SettingError> {
+        let idle = Some(check_duration("idle_body", longest)?);
+        Ok(self.with_limits(|limits| BodyLimits { idle, ..limits }))
     }
 
-    /// Also bounds the time from the call to the end of the body. HTTP only.
+    /// Also bounds the time from the call to the end of the body. The body's error is then boxed,
+    /// as with [`idle_body`](Self::idle_body). HTTP only.
     ///
     /// # Errors
     ///
     /// `longest` is shorter than the time to the headers, or longer than a year.
-    pub fn whole_body(self, longest: Duration) -> Result<Self, SettingError> {
+    pub fn whole_body(self, longest: Duration) -> Result<Timeout<BodyLimits>, SettingError> {
         let longest = check_duration("whole_body", longest)?;
         if longest < self.headers {
             let allowed = format!("at least the time to the headers, {:?}", self.headers);
@@ -94,10 +97,30 @@ impl Timeout {
                 allowed,
             ));
         }
-        let whole_body = Some(longest);
-        Ok(Self { whole_body, ..self })
+        let whole = Some(longest);
+        Ok(self.with_limits(|limits| BodyLimits { whole, ..limits }))
     }
 
+    fn with_limits(self, limit: impl FnOnce(BodyLimits) -> BodyLimits) -> Timeout<BodyLimits> {
+        Timeout {
+            name: self.name,
+            headers: self.headers,
+            sets_deadline: self.sets_deadline,
+            limits: limit(self.limits.into()),
+        }
+    }
+}
+
+impl From<HeadersOnly> for BodyLimits {
+    fn from(_: HeadersOnly) -> Self {
+        Self {
+            idle: None,
+            whole: None,
+        }
+    }
+}
+
+impl<L> Timeout<L> {
     /// Gives a request without a [`Deadline`](crate::Deadline) one, so that everything further in
     /// knows it: an [`OutgoingDeadline`](crate::OutgoingDeadline) for instance. Off by default,
     /// because storing it in the request allocates. HTTP only.
@@ -120,7 +143,7 @@ impl Timeout {
 
     /// A layer that speaks another protocol: [`Plain`](crate::Plain) for services that are
     /// neither HTTP nor gRPC, or an `Http` with other settings.
-    pub fn protocol<Pr>(self, protocol: Pr) -> TimeoutLayer<Pr> {
+    pub fn protocol<Pr>(self, protocol: Pr) -> TimeoutLayer<Pr, L> {
         TimeoutLayer {
             timeout: self,
             protocol,
@@ -128,8 +151,8 @@ impl Timeout {
     }
 }
 
-impl<S> Layer<S> for Timeout {
-    type Service = TimeoutService<S, DefaultProtocol>;
+impl<S, L: Copy> Layer<S> for Timeout<L> {
+    type Service = TimeoutService<S, DefaultProtocol, L>;
 
     fn layer(&self, inner: S) -> Self::Service {
         self.protocol(DefaultProtocol::new()).layer(inner)
@@ -138,13 +161,13 @@ impl<S> Layer<S> for Timeout {
 
 /// The layer that [`Timeout::protocol`] makes.
 #[derive(Clone, Copy, Debug)]
-pub struct TimeoutLayer<Pr = DefaultProtocol> {
-    timeout: Timeout,
+pub struct TimeoutLayer<Pr = DefaultProtocol, L = HeadersOnly> {
+    timeout: Timeout<L>,
     protocol: Pr,
 }
 
-impl<S, Pr: Clone> Layer<S> for TimeoutLayer<Pr> {
-    type Service = TimeoutService<S, Pr>;
+impl<S, Pr: Clone, L: Copy> Layer<S> for TimeoutLayer<Pr, L> {
+    type Service = TimeoutService<S, Pr, L>;
 
     fn layer(&self, inner: S) -> Self::Service {
         TimeoutService::new(inner, self.timeout, self.protocol.clone())

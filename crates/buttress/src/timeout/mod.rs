@@ -30,6 +30,6 @@ mod service;
 pub use body::TimeoutBody;
 pub use future::TimeoutFuture;
 pub use layer::{Timeout, TimeoutLayer};
-pub use protocol::{BodyLimits, NoBody, TimeoutProtocol};
+pub use protocol::{BodyLimits, HeadersOnly, TimeoutProtocol};
 pub(crate) use service::Stop;
 pub use service::TimeoutService;

@@ -1,6 +1,6 @@
 use super::future::TimeoutFuture;
 use super::layer::Timeout;
-use super::protocol::{BodyLimits, TimeoutProtocol};
+use super::protocol::{HeadersOnly, TimeoutProtocol};
 use crate::clock;
 use buttress_core::{Reason, Rejection};
 use std::task::{Context, Poll};
@@ -9,14 +9,14 @@ use tower_service::Service;
 
 /// A service whose calls may take only so long.
 #[derive(Clone, Copy, Debug)]
-pub struct TimeoutService<S, Pr = crate::DefaultProtocol> {
+pub struct TimeoutService<S, Pr = crate::DefaultProtocol, L = HeadersOnly> {
     inner: S,
-    timeout: Timeout,
+    timeout: Timeout<L>,
     protocol: Pr,
 }
 
-impl<S, Pr> TimeoutService<S, Pr> {
-    pub(super) const fn new(inner: S, timeout: Timeout, protocol: Pr) -> Self {
+impl<S, Pr, L> TimeoutService<S, Pr, L> {
+    pub(super) const fn new(inner: S, timeout: Timeout<L>, protocol: Pr) -> Self {
         Self {
             inner,
             timeout,
@@ -30,14 +30,15 @@ impl<S, Pr> TimeoutService<S, Pr> {
     }
 }
 
-impl<S, Pr, Req> Service<Req> for TimeoutService<S, Pr>
+impl<S, Pr, L, Req> Service<Req> for TimeoutService<S, Pr, L>
 where
     S: Service<Req>,
-    Pr: TimeoutProtocol<Req, S::Response, S::Error>,
+    Pr: TimeoutProtocol<Req, S::Response, S::Error, L>,
+    L: Copy,
 {
     type Response = Pr::Response;
     type Error = S::Error;
-    type Future = TimeoutFuture<S, Pr, Req>;
+    type Future = TimeoutFuture<S, Pr, L, Req>;
 
     #[inline]
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
@@ -47,34 +48,23 @@ where
     #[inline]
     fn call(&mut self, mut request: Req) -> Self::Future {
         let arrival = clock::at_arrival();
-        let Timeout {
-            name,
-            headers,
-            idle_body,
-            whole_body,
-            sets_deadline,
-        } = self.timeout;
+        let timeout = &self.timeout;
         // A year at most, so that this does not overflow any platform's clock.
-        let own = arrival + headers;
+        let own = arrival + timeout.headers;
         let deadline = self
             .protocol
-            .lower_deadline(&mut request, own, sets_deadline);
+            .lower_deadline(&mut request, own, timeout.sets_deadline);
         let stop = match deadline {
-            Some(earlier) => Stop::new(earlier, Reason::DeadlinePassed, name),
-            None => Stop::new(own, Reason::TimedOut, name),
+            Some(earlier) => Stop::new(earlier, Reason::DeadlinePassed, timeout.name),
+            None => Stop::new(own, Reason::TimedOut, timeout.name),
         };
         if stop.at <= arrival {
-            let context = self.protocol.consume(request);
-            return TimeoutFuture::refused(self.protocol.reject_late(context, stop.rejection()));
+            return TimeoutFuture::refused(self.protocol.refuse(request, stop.rejection()));
         }
         let context = self.protocol.remember(&request);
-        let limits = BodyLimits {
-            name,
-            idle: idle_body,
-            until: whole_body.map(|longest| arrival + longest),
-        };
         let future = clock::arriving_at(arrival, || self.inner.call(request));
-        TimeoutFuture::new(future, stop, limits, self.protocol.clone(), context)
+        let protocol = self.protocol.clone();
+        TimeoutFuture::new(future, arrival, stop, timeout.limits, protocol, context)
     }
 }
 
@@ -82,13 +72,13 @@ where
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stop {
     pub(crate) at: Instant,
+    pub(crate) name: &'static str,
     reason: Reason,
-    name: &'static str,
 }
 
 impl Stop {
     pub(crate) const fn new(at: Instant, reason: Reason, name: &'static str) -> Self {
-        Self { at, reason, name }
+        Self { at, name, reason }
     }
 
     pub(crate) const fn rejection(self) -> Rejection {

@@ -10,39 +10,45 @@ use bytes::Bytes;
 use std::time::Duration;
 
 /// What is remembered of a request in order to refuse it.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Call {
     dialect: Dialect,
-    /// The memory of a request that goes no further, emptied. An answer made in it needs next to
-    /// no memory of its own.
-    spare: Option<(HeaderMap, Extensions)>,
 }
 
 impl Call {
     #[inline]
-    pub(super) fn remember<B>(request: &Request<B>) -> Self {
-        Self {
-            dialect: Dialect::of(request.headers()),
-            spare: None,
-        }
+    pub(super) fn of<B>(request: &Request<B>) -> Self {
+        let dialect = Dialect::of(request.headers());
+        Self { dialect }
     }
 
-    pub(super) fn consume<B>(request: Request<B>) -> Self {
-        let dialect = Dialect::of(request.headers());
+    /// The answer.
+    pub(super) fn answer<B: From<Bytes>>(self, rejection: Rejection) -> Response<B> {
+        self.answer_in(HeaderMap::new(), Extensions::new(), rejection)
+    }
+
+    /// The answer, made in the memory of a request that goes no further: it needs next to none of
+    /// its own.
+    pub(super) fn answer_to<B: From<Bytes>, C>(
+        request: Request<C>,
+        rejection: Rejection,
+    ) -> Response<B> {
+        let call = Self::of(&request);
         let (parts, body) = request.into_parts();
         drop(body);
         let (mut headers, mut extensions) = (parts.headers, parts.extensions);
         headers.clear();
         extensions.clear();
-        Self {
-            dialect,
-            spare: Some((headers, extensions)),
-        }
+        call.answer_in(headers, extensions, rejection)
     }
 
-    pub(super) fn answer<B: From<Bytes>>(self, rejection: Rejection) -> Response<B> {
-        let Self { dialect, spare } = self;
-        let (mut headers, mut extensions) = spare.unwrap_or_default();
+    fn answer_in<B: From<Bytes>>(
+        self,
+        mut headers: HeaderMap,
+        mut extensions: Extensions,
+        rejection: Rejection,
+    ) -> Response<B> {
+        let dialect = self.dialect;
         headers.insert(header::CONTENT_TYPE, dialect.content_type());
         let meaning = problem::meaning(rejection.reason());
         let (status, body) = if dialect.is_grpc() {
@@ -119,7 +125,7 @@ mod tests {
             request.headers_mut().insert(header::CONTENT_TYPE, value);
         }
         request.extensions_mut().insert("the client's");
-        Call::consume(request).answer(rejection)
+        Call::answer_to(request, rejection)
     }
 
     fn text(response: &Response<Bytes>, name: &str) -> Option<String> {

@@ -90,11 +90,7 @@ impl<B, C: Clone, M: Clone> Protocol<Request<B>> for Http<C, M> {
 
     #[inline]
     fn remember(&self, request: &Request<B>) -> Call {
-        Call::remember(request)
-    }
-
-    fn consume(&self, request: Request<B>) -> Call {
-        Call::consume(request)
+        Call::of(request)
     }
 }
 
@@ -105,6 +101,14 @@ where
 {
     fn reject(&self, call: Call, rejection: Rejection) -> Result<Response<B>, Infallible> {
         Ok(call.answer(rejection))
+    }
+
+    fn refuse(
+        &self,
+        request: Request<Req>,
+        rejection: Rejection,
+    ) -> Result<Response<B>, Infallible> {
+        Ok(Call::answer_to(request, rejection))
     }
 }
 
@@ -126,5 +130,9 @@ where
 {
     fn reject(&self, call: Call, rejection: Rejection) -> Result<Response<B>, E> {
         Ok(call.answer(rejection))
+    }
+
+    fn refuse(&self, request: Request<Req>, rejection: Rejection) -> Result<Response<B>, E> {
+        Ok(Call::answer_to(request, rejection))
     }
 }
