@@ -16,24 +16,28 @@ pub(crate) fn at_arrival() -> Instant {
     ARRIVAL.get().unwrap_or_else(now)
 }
 
-/// Runs `call`, an inner service's, such that the layers inside it find the time that is already
-/// known.
-#[inline]
-pub(crate) fn arriving_at<T>(instant: Instant, call: impl FnOnce() -> T) -> T {
-    let _restore = Restore(ARRIVAL.replace(Some(instant)));
-    call()
-}
+/// While it lives, layers that are called find the time that is known already.
+///
+/// It is a guard and not a function around a closure, because a closure that takes the request
+/// with it copies it once more.
+#[must_use]
+pub(crate) struct Arrival(Option<Instant>);
 
-thread_local! {
-    static ARRIVAL: Cell<Option<Instant>> = const { Cell::new(None) };
+impl Arrival {
+    #[inline]
+    pub(crate) fn at(instant: Instant) -> Self {
+        Self(ARRIVAL.replace(Some(instant)))
+    }
 }
 
 /// Forgets the time when the call returns, and also when it panics.
-struct Restore(Option<Instant>);
-
-impl Drop for Restore {
+impl Drop for Arrival {
     #[inline]
     fn drop(&mut self) {
         ARRIVAL.set(self.0);
     }
+}
+
+thread_local! {
+    static ARRIVAL: Cell<Option<Instant>> = const { Cell::new(None) };
 }

@@ -65,7 +65,10 @@ pub trait Run {
             let mut future = pin!(future);
             let mut permit = Some(permit);
             let result = poll_fn(|context| {
-                FailOnPanic::watch(&mut permit, || future.as_mut().poll(context))
+                let watch = FailOnPanic::watch(&mut permit);
+                let polled = future.as_mut().poll(context);
+                watch.done();
+                polled
             })
             .await;
             if let Some(permit) = permit {

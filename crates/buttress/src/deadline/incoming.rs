@@ -163,7 +163,9 @@ where
         }
         Deadline::at(stop.at).put(request.extensions_mut());
         let context = self.protocol.remember(&request);
-        let future = clock::arriving_at(arrival, || self.inner.call(request));
+        let scope = clock::Arrival::at(arrival);
+        let future = self.inner.call(request);
+        drop(scope);
         let protocol = self.protocol.clone();
         TimeoutFuture::new(future, arrival, stop, HeadersOnly, protocol, context)
     }

@@ -78,9 +78,10 @@ where
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let this = self.project();
         let (mut body, permit, verdict) = (this.body, this.permit, this.verdict);
-        let frame = ready!(FailOnPanic::watch(permit, || {
-            body.as_mut().poll_frame(context)
-        }));
+        let watch = FailOnPanic::watch(permit);
+        let polled = body.as_mut().poll_frame(context);
+        watch.done();
+        let frame = ready!(polled);
         if permit.is_some() {
             match &frame {
                 None => settle(permit, verdict, |eos| eos.classify_eos(None)),

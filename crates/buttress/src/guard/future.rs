@@ -109,10 +109,11 @@ where
     fn run(service: &mut S, protocol: &Pr, permit: P::Permit, request: Req, now: &Now) -> Self {
         let observer = protocol.observe(&request);
         let mut permit = Some(permit);
-        let future = FailOnPanic::watch(&mut permit, || match now.known() {
-            Some(arrival) => clock::arriving_at(arrival, || service.call(request)),
-            None => service.call(request),
-        });
+        let watch = FailOnPanic::watch(&mut permit);
+        let scope = now.known().map(clock::Arrival::at);
+        let future = service.call(request);
+        drop(scope);
+        watch.done();
         Self::Running {
             future,
             permit,
@@ -139,7 +140,12 @@ where
                     permit,
                     observer,
                 } => {
-                    let result = ready!(FailOnPanic::watch(permit, || future.poll(context)));
+                    let watch = FailOnPanic::watch(permit);
+                    let polled = future.poll(context);
+                    watch.done();
+                    let Poll::Ready(result) = polled else {
+                        return Poll::Pending;
+                    };
                     return match (permit.take(), observer.take()) {
                         (Some(permit), Some(observer)) => {
                             Poll::Ready(Pr::finish(observer, permit, result))

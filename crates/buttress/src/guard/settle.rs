@@ -5,16 +5,20 @@ use buttress_core::{Now, Outcome, Permit};
 ///
 /// Without it the permit would merely be dropped as the panic unwinds, and the call would count as
 /// cancelled.
+#[must_use]
 pub(crate) struct FailOnPanic<'a, P: Permit>(&'a mut Option<P>);
 
 impl<'a, P: Permit> FailOnPanic<'a, P> {
-    /// Runs `foreign` while the permit is watched.
+    /// Watches until it is [done](Self::done).
     #[inline]
-    pub(crate) fn watch<T>(permit: &'a mut Option<P>, foreign: impl FnOnce() -> T) -> T {
-        let watch = Self(permit);
-        let result = foreign();
-        std::mem::forget(watch);
-        result
+    pub(crate) fn watch(permit: &'a mut Option<P>) -> Self {
+        Self(permit)
+    }
+
+    /// Nothing panicked.
+    #[inline]
+    pub(crate) fn done(self) {
+        std::mem::forget(self);
     }
 }
 

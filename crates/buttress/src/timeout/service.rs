@@ -62,7 +62,9 @@ where
             return TimeoutFuture::refused(self.protocol.refuse(request, stop.rejection()));
         }
         let context = self.protocol.remember(&request);
-        let future = clock::arriving_at(arrival, || self.inner.call(request));
+        let scope = clock::Arrival::at(arrival);
+        let future = self.inner.call(request);
+        drop(scope);
         let protocol = self.protocol.clone();
         TimeoutFuture::new(future, arrival, stop, timeout.limits, protocol, context)
     }
