@@ -14,6 +14,8 @@ mod keyed;
 mod rate_limit;
 mod reloadable;
 mod run;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod timeout;
 mod timer;
 

@@ -1,0 +1,192 @@
+//! Every layer keeps the contract, around plain services and around HTTP.
+#![cfg(feature = "testing")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
+
+use buttress::testing::{BrokenRule, Contract, Fixture};
+use buttress::{
+    Bulkhead, IncomingDeadline, OutgoingDeadline, Plain, RateLimit, Reloadable, Timeout, by_fn,
+    guard,
+};
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// `$layer` makes a layer; `$plain` makes one for plain services of it.
+macro_rules! keeps_the_contract {
+    ($($name:ident: $contract:expr;)*) => {$(
+        #[test]
+        fn $name() -> Result<(), BrokenRule> {
+            $contract
+        }
+    )*};
+}
+
+fn ample() -> RateLimit {
+    RateLimit::per_second(1_000_000).build().unwrap()
+}
+
+fn waiting_room(limit: u32) -> Bulkhead {
+    let builder = Bulkhead::builder(limit).waiting_room(8, SECOND);
+    builder.build().unwrap()
+}
+
+/// Watches a bulkhead that is in the layer.
+fn watched<L>(slots: &Bulkhead, layer: L) -> Fixture<L> {
+    let slots = slots.clone();
+    Fixture::new(layer).in_use(move || slots.in_flight() + slots.waiting())
+}
+
+fn key<C>() -> impl Fn(&C) -> Result<u8, buttress::MissingKey> + Clone {
+    |_: &C| Ok(7)
+}
+
+keeps_the_contract! {
+    bulkhead_plain: Contract::new(|| {
+        let slots = Bulkhead::new(3).unwrap();
+        watched(&slots, slots.protocol(Plain::new()))
+    }).limit(3).check_plain();
+
+    bulkhead_http: Contract::new(|| {
+        let slots = Bulkhead::new(3).unwrap();
+        watched(&slots, slots.clone())
+    }).limit(3).check_http();
+
+    bulkhead_of_one_plain: Contract::new(|| {
+        let slots = Bulkhead::new(1).unwrap();
+        watched(&slots, slots.protocol(Plain::new()))
+    }).limit(1).check_plain();
+
+    bulkhead_with_a_waiting_room_plain: Contract::new(|| {
+        let slots = waiting_room(2);
+        watched(&slots, slots.protocol(Plain::new()))
+    }).limit(2).waiting().check_plain();
+
+    bulkhead_with_a_waiting_room_http: Contract::new(|| {
+        let slots = waiting_room(2);
+        watched(&slots, slots.clone())
+    }).limit(2).waiting().check_http();
+
+    bulkhead_per_key_plain: Contract::new(|| {
+        let slots = Bulkhead::builder(2).by(by_fn(key::<u32>())).build().unwrap();
+        Fixture::new(slots.protocol(Plain::new()))
+    }).limit(2).check_plain();
+
+    bulkhead_per_key_http: Contract::new(|| {
+        let key = by_fn(key::<http::Request<buttress::testing::Body>>());
+        Fixture::new(Bulkhead::builder(2).by(key).build().unwrap())
+    }).limit(2).check_http();
+
+    bulkhead_per_key_with_a_waiting_room_plain: Contract::new(|| {
+        let slots = Bulkhead::builder(2).waiting_room(8, SECOND);
+        let slots = slots.by(by_fn(key::<u32>())).build().unwrap();
+        Fixture::new(slots.protocol(Plain::new()))
+    }).limit(2).waiting().check_plain();
+
+    rate_limit_plain: Contract::new(|| {
+        Fixture::new(ample().protocol(Plain::new()))
+    }).check_plain();
+
+    rate_limit_http: Contract::new(|| Fixture::new(ample())).check_http();
+
+    rate_limit_announced_http: Contract::new(|| {
+        Fixture::new(RateLimit::per_second(1_000_000).announced().build().unwrap())
+    }).check_http();
+
+    rate_limit_used_up_plain: Contract::new(|| {
+        let limit = RateLimit::per_hour(1).build().unwrap();
+        use_up(&limit);
+        Fixture::new(limit.protocol(Plain::new()))
+    }).refusing().check_plain();
+
+    rate_limit_used_up_http: Contract::new(|| {
+        let limit = RateLimit::per_hour(1).announced().build().unwrap();
+        use_up(&limit);
+        Fixture::new(limit)
+    }).refusing().check_http();
+
+    rate_limit_per_key_http: Contract::new(|| {
+        let key = by_fn(key::<http::Request<buttress::testing::Body>>());
+        Fixture::new(RateLimit::per_second(1_000_000).by(key).build().unwrap())
+    }).check_http();
+
+    sliding_window_plain: Contract::new(|| {
+        let limit = RateLimit::per_second(1_000_000).sliding_window().build().unwrap();
+        Fixture::new(limit.protocol(Plain::new()))
+    }).check_plain();
+
+    sliding_window_http: Contract::new(|| {
+        Fixture::new(RateLimit::per_second(1_000_000).sliding_window().build().unwrap())
+    }).check_http();
+
+    timeout_plain: Contract::new(|| {
+        Fixture::new(Timeout::new(SECOND).unwrap().protocol(Plain::new()))
+    }).check_plain();
+
+    timeout_http: Contract::new(|| Fixture::new(Timeout::new(SECOND).unwrap())).check_http();
+
+    timeout_per_attempt_http: Contract::new(|| {
+        Fixture::new(Timeout::per_attempt(SECOND).unwrap().sets_deadline())
+    }).check_http();
+
+    timeout_of_the_body_http: Contract::new(|| {
+        let timeout = Timeout::new(SECOND).unwrap();
+        let timeout = timeout.idle_body(SECOND).unwrap().whole_body(2 * SECOND).unwrap();
+        Fixture::new(timeout)
+    }).check_http();
+
+    incoming_deadline_http: Contract::new(|| {
+        Fixture::new(IncomingDeadline::at_most(SECOND).unwrap())
+    }).check_http();
+
+    outgoing_deadline_http: Contract::new(|| {
+        Fixture::new(OutgoingDeadline::header("x-deadline").unwrap())
+    }).check_http();
+
+    several_policies_in_one_guard_plain: Contract::new(|| {
+        let slots = Bulkhead::new(2).unwrap();
+        let none: Option<Bulkhead> = None;
+        let policies = (ample(), none, slots.clone(), Some(ample()));
+        watched(&slots, guard(policies).protocol(Plain::new()))
+    }).limit(2).check_plain();
+
+    several_policies_in_one_guard_http: Contract::new(|| {
+        let slots = waiting_room(2);
+        let more = Bulkhead::new(64).unwrap();
+        let six = (ample(), ample(), ample(), slots.clone(), more, ample());
+        watched(&slots, guard(six))
+    }).limit(2).waiting().check_http();
+
+    eight_policies_in_one_guard_http: Contract::new(|| {
+        let slots = Bulkhead::new(2).unwrap();
+        let one = || Some(Bulkhead::new(64).unwrap());
+        let eight = (one(), one(), one(), one(), slots.clone(), one(), one(), one());
+        watched(&slots, guard(eight))
+    }).limit(2).check_http();
+
+    reloadable_plain: Contract::new(|| {
+        let slots = waiting_room(2);
+        let policy = Reloadable::new((slots.clone(), ample()));
+        watched(&slots, policy.protocol(Plain::new()))
+    }).limit(2).waiting().check_plain();
+
+    reloadable_http: Contract::new(|| {
+        let slots = Bulkhead::new(2).unwrap();
+        watched(&slots, Reloadable::new(slots.clone()))
+    }).limit(2).check_http();
+
+    a_whole_stack_http: Contract::new(|| {
+        let slots = waiting_room(2);
+        let deadline = IncomingDeadline::at_most(SECOND).unwrap();
+        let timeout = Timeout::new(SECOND).unwrap();
+        watched(&slots, (deadline, ample(), slots.clone(), timeout))
+    }).limit(2).waiting().check_http();
+}
+
+fn use_up(limit: &RateLimit) {
+    use buttress::{Admission, Now, Policy};
+    let now = Now::at(tokio::time::Instant::now().into_std());
+    assert!(matches!(limit.admit(&(), &now), Admission::Admitted(_)));
+}
