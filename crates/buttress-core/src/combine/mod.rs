@@ -5,6 +5,8 @@ mod key_map;
 mod keyed;
 mod option;
 mod reloadable;
+#[cfg(all(test, not(loom)))]
+mod tests;
 mod tuple;
 
 pub use and::{And, AndWaiting, Both};

@@ -14,6 +14,8 @@ mod line;
 mod loom_tests;
 mod shared;
 mod shelf;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 use crate::now::Now;
 use crate::outcome::Outcome;
