@@ -4,13 +4,15 @@
     reason = "a test that cannot go on should say where"
 )]
 
-use buttress::{Reason, Rejection};
+use buttress::{Reason, Rejection, Timeout};
 use buttress_examples::grpc::greeter::HelloRequest;
 use buttress_examples::grpc::greeter::greeter_client::GreeterClient;
 use buttress_examples::grpc::{self, BURST, SLOTS};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
+use tower::{BoxError, ServiceBuilder};
 
 async fn serve() -> Endpoint {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -113,7 +115,13 @@ async fn a_client_gives_up_on_a_server_that_hangs() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let channel = Endpoint::from_shared(address).unwrap().connect_lazy();
-    let mut client = grpc::client(channel).unwrap();
+    // Without a deadline in the request: tonic's channel keeps to that by itself, too, and either
+    // may be first.
+    let service = ServiceBuilder::new()
+        .layer(Timeout::new(Duration::from_millis(50)).unwrap())
+        .map_err(BoxError::from)
+        .service(channel);
+    let mut client = GreeterClient::new(service);
     let status = client.say_hello(hello(0)).await.unwrap_err();
     let rejection = Rejection::find(&status).expect("the client's own timeout");
     assert_eq!(rejection.reason(), Reason::TimedOut);
