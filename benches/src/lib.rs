@@ -14,8 +14,10 @@
 )]
 
 pub mod inner;
+pub mod loopback;
 
 pub mod measure;
+pub mod memory;
 
 pub mod ours;
 pub mod report;
