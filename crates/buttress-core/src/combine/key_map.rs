@@ -133,6 +133,9 @@ const FEWEST_KEYS_FOR_SHARDS: usize = 64 * 64;
 /// How many entries are looked at to make room: what a fresh key can cost.
 const STEPS: usize = 16;
 
+/// How many are looked at in the hope for an idle one, once one that is unused has been found.
+const STEPS_FOR_IDLE: usize = 4;
+
 struct Shard<P> {
     /// Indices into `entries`.
     table: HashTable<u32>,
@@ -206,7 +209,10 @@ impl<P> Shard<P> {
     fn victim(&mut self, retention: impl Fn(&P) -> Retention) -> Option<usize> {
         let mut unused = None;
         let mut active = None;
-        for _ in 0..STEPS.min(self.entries.len()) {
+        for step in 0..STEPS.min(self.entries.len()) {
+            if step >= STEPS_FOR_IDLE && unused.is_some() {
+                break;
+            }
             let index = self.hand;
             self.hand = (self.hand + 1) % self.entries.len();
             let entry = &self.entries[index];
@@ -271,13 +277,13 @@ mod tests {
 
     #[test]
     fn what_is_idle_goes_before_what_is_not() {
-        let map = KeyMap::new(8);
-        for key in 0..8 {
+        let map = KeyMap::new(4);
+        for key in 0..4 {
             visit(&map, key).unwrap();
         }
-        set(&map, 5, Retention::Idle);
-        visit(&map, 8).unwrap();
-        assert!((0..9).all(|key| (key == 5) == map.get(map.digest(&key), |_| ()).is_none()));
+        set(&map, 3, Retention::Idle);
+        visit(&map, 4).unwrap();
+        assert!((0..5).all(|key| (key == 3) == map.get(map.digest(&key), |_| ()).is_none()));
     }
 
     #[test]

@@ -106,6 +106,10 @@ impl RateAlgorithm for Gcra {
         (free as u32, Duration::from_nanos(debt))
     }
 
+    fn is_whole(&self, state: &AtomicU64, at: Duration) -> bool {
+        state.load(Ordering::Relaxed) <= nanoseconds(at)
+    }
+
     fn limit(&self) -> u32 {
         self.burst.get()
     }

@@ -253,9 +253,10 @@ impl<A: RateAlgorithm, W> RateLimiter<A, W> {
 impl<C: ?Sized, A: RateAlgorithm, W: Cost<C>> PerKey<C> for RateLimiter<A, W> {
     fn retention(&self, now: &Now) -> Retention {
         let at = self.settings.since_anchor(now);
-        match self.settings.algorithm.left(&self.state, at).1 {
-            Duration::ZERO => Retention::Idle,
-            _ => Retention::Active,
+        if self.settings.algorithm.is_whole(&self.state, at) {
+            Retention::Idle
+        } else {
+            Retention::Active
         }
     }
 }

@@ -34,6 +34,11 @@ pub trait RateAlgorithm {
     /// How much could be taken, and how long until everything could.
     fn left(&self, state: &Self::State, at: Duration) -> (u32, Duration);
 
+    /// Whether everything could be taken, so that the state may as well be forgotten.
+    fn is_whole(&self, state: &Self::State, at: Duration) -> bool {
+        self.left(state, at).1.is_zero()
+    }
+
     /// The most that can be taken at once.
     fn limit(&self) -> u32;
 
