@@ -10,6 +10,7 @@
     clippy::disallowed_methods,
     clippy::missing_panics_doc,
     clippy::missing_errors_doc,
+    clippy::float_cmp,
     reason = "a tool that measures: it reads the real clock, prints, and stops where it cannot go on"
 )]
 
@@ -25,10 +26,19 @@ pub mod rivals;
 pub mod subjects;
 
 /// A runtime, so that timers can be registered. The calls are driven by hand.
+///
+/// A timer stands in it all the time, as in any service: the first one to be registered would have
+/// to wake the idle driver each time.
 pub fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
-        .unwrap()
+        .unwrap();
+    runtime.spawn(async {
+        loop {
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        }
+    });
+    runtime
 }

@@ -25,30 +25,38 @@ pub struct Measured {
     pub nanoseconds: f64,
     /// Allocations for each call.
     pub allocations: f64,
+    /// The part of the calls that succeeded.
+    pub successes: f64,
 }
+
+/// Calls whose allocations are counted.
+const COUNTED: u64 = 1_000;
 
 /// What is done with a response before the call is over.
 pub trait Finish {
-    /// Consumes it.
-    fn finish(self);
+    /// Consumes it, and says whether it was a success.
+    fn finish(self) -> bool;
 }
 
 impl Finish for u64 {
-    fn finish(self) {
+    fn finish(self) -> bool {
         black_box(self);
+        true
     }
 }
 
 impl<B: Body> Finish for http::Response<B> {
-    fn finish(self) {
+    fn finish(self) -> bool {
+        let success = self.status().is_success();
         let mut body = pin!(self.into_body());
         let mut context = Context::from_waker(Waker::noop());
         if body.is_end_stream() {
-            return;
+            return success;
         }
         while let Poll::Ready(Some(frame)) = body.as_mut().poll_frame(&mut context) {
             black_box(frame.is_ok());
         }
+        success
     }
 }
 
@@ -76,20 +84,25 @@ impl Runner {
     {
         let one = move |calls| {
             let mut elapsed = Duration::ZERO;
-            let mut allocations = 0;
+            let mut successes = 0;
             for requests in batches(make, calls) {
-                let counted = allocation_counter::measure(|| {
-                    let start = Instant::now();
-                    for request in requests {
-                        call(&mut service, request);
-                    }
-                    elapsed += start.elapsed();
-                });
-                allocations += counted.count_total;
+                let start = Instant::now();
+                for request in requests {
+                    successes += u64::from(call(&mut service, request));
+                }
+                elapsed += start.elapsed();
             }
+            // Counted by themselves: counting costs those who allocate.
+            let requests: Vec<Req> = (0..COUNTED).map(make).collect();
+            let counted = allocation_counter::measure(|| {
+                for request in requests {
+                    black_box(call(&mut service, request));
+                }
+            });
             Measured {
                 nanoseconds: elapsed.as_nanos() as f64 / calls as f64,
-                allocations: allocations as f64 / calls as f64,
+                allocations: counted.count_total as f64 / COUNTED as f64,
+                successes: successes as f64 / calls as f64,
             }
         };
         Self {
@@ -114,9 +127,9 @@ impl Runner {
     }
 }
 
-/// One call, to its end.
+/// One call, to its end. Returns whether it succeeded.
 #[inline]
-pub fn call<S, Req>(service: &mut S, request: Req)
+pub fn call<S, Req>(service: &mut S, request: Req) -> bool
 where
     S: Service<Req, Response: Finish>,
 {
@@ -125,10 +138,7 @@ where
     let mut future = pin!(service.call(black_box(request)));
     loop {
         if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
-            if let Ok(response) = result {
-                response.finish();
-            }
-            return;
+            return result.is_ok_and(Finish::finish);
         }
     }
 }
@@ -147,7 +157,7 @@ where
             start_together.wait();
             let start = Instant::now();
             for request in requests {
-                call(&mut service, request);
+                black_box(call(&mut service, request));
             }
             elapsed += start.elapsed();
         }

@@ -31,6 +31,17 @@ impl Line {
         let mut theirs = (subject.theirs)();
         let mut bare = (subject.bare)();
         let (ours_calls, their_calls) = (calls(&mut ours), calls(&mut theirs));
+        // A limit that is used up by accident, or one that should be and is not, measures
+        // something else.
+        let refuses = subject.name.starts_with("refusal");
+        let expected = f64::from(u8::from(!refuses));
+        let did_the_job = |runner: &mut Runner| runner.one_thread(1_000).successes == expected;
+        assert!(did_the_job(&mut ours), "ours does not do the job");
+        let peer_is_bare = subject.peer == "bare";
+        assert!(
+            peer_is_bare || did_the_job(&mut theirs),
+            "the other does not do the job"
+        );
         let mut times = (Vec::new(), Vec::new());
         let (mut ours_allocs, mut peer_allocs) = (Vec::new(), Vec::new());
         let mut measure_ours = |times: &mut Vec<f64>| {

@@ -56,6 +56,8 @@ impl<Req, F: Clone> Protocol<Req> for Plain<F> {
     fn remember(&self, _: &Req) {}
 }
 
+// So that the compiler explains what `Reject` wants instead of asking for `From<Rejection>`.
+#[diagnostic::do_not_recommend]
 impl<Req, Res, Err, F> Reject<Req, Res, Err> for Plain<F>
 where
     Err: From<Rejection>,

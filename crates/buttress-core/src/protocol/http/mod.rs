@@ -112,6 +112,8 @@ where
     }
 }
 
+// So that the compiler explains what `Reject` wants instead of asking for `From<Rejection>`.
+#[diagnostic::do_not_recommend]
 impl<Req, B, C, E> Reject<Request<Req>, Response<B>, E> for Http<C>
 where
     C: Clone,

@@ -3,7 +3,6 @@
 use crate::rejection::{Reason, Rejection};
 use ::http::StatusCode;
 use bytes::Bytes;
-use std::fmt::Write;
 
 pub(super) struct Meaning {
     pub(super) status: StatusCode,
@@ -98,20 +97,25 @@ pub(super) fn document(rejection: &Rejection, meaning: &Meaning) -> Bytes {
     let Some(quota) = rejection.exceeded() else {
         return Bytes::from_static(meaning.whole_document.as_bytes());
     };
-    let mut document = String::with_capacity(meaning.document.len() + quota.policy.len() + 32);
+    let escapes = quota.policy.matches(['"', '\\']).count();
+    let length = meaning.document.len() + START.len() + quota.policy.len() + escapes + END.len();
+    // Exactly as long as it will be, so that it is not moved when it is done.
+    let mut document = String::with_capacity(length);
     document.push_str(meaning.document);
-    document.push_str(r#","violated-policies":[""#);
+    document.push_str(START);
+    // A name is printable ASCII, of which JSON escapes these two.
     for character in quota.policy.chars() {
-        match character {
-            '"' | '\\' => document.extend(['\\', character]),
-            ' '..='~' => document.push(character),
-            // A name is printable ASCII, so that this is never reached.
-            _ => _ = write!(document, "\\u{:04x}", u32::from(character)),
+        if matches!(character, '"' | '\\') {
+            document.push('\\');
         }
+        document.push(character);
     }
-    document.push_str("\"]}");
+    document.push_str(END);
     Bytes::from(document)
 }
+
+const START: &str = r#","violated-policies":[""#;
+const END: &str = "\"]}";
 
 #[cfg(test)]
 mod tests {

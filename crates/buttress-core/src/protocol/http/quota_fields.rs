@@ -1,6 +1,7 @@
 use crate::quota::Quota;
 use ::http::{HeaderMap, HeaderName, HeaderValue};
 use sfv::{KeyRef, ListSerializer, StringRef, key_ref};
+use std::cell::Cell;
 
 /// Writes the `RateLimit` and `RateLimit-Policy` fields (IETF
 /// draft-ietf-httpapi-ratelimit-headers): one member for each quota. What other layers have
@@ -20,7 +21,9 @@ fn field(
     quotas: impl IntoIterator<Item = Quota>,
     parameters: impl Fn(&Quota) -> [(&'static KeyRef, u32); 2],
 ) -> Option<HeaderValue> {
-    let mut text = String::with_capacity(64);
+    // Written in one place again and again, and copied once it is as long as it will be.
+    let mut text = TEXT.take();
+    text.clear();
     let mut list = ListSerializer::with_buffer(&mut text);
     for quota in quotas {
         // Names are checked when a policy is built, so that none is left out.
@@ -33,8 +36,14 @@ fn field(
                 .finish();
         }
     }
-    list.finish()?;
-    HeaderValue::try_from(text).ok()
+    let written = list.finish().is_some();
+    let value = HeaderValue::from_str(&text).ok();
+    TEXT.set(text);
+    value.filter(|_| written)
+}
+
+thread_local! {
+    static TEXT: Cell<String> = const { Cell::new(String::new()) };
 }
 
 const Q: &KeyRef = key_ref("q");
