@@ -25,6 +25,9 @@ use tower_service::Service;
 /// servers, and a proxy's or a stranger's idea of it must not break a request that is otherwise
 /// fine, so it is ignored, and the server's bound holds.
 ///
+/// tonic's own server keeps to `grpc-timeout` as well, and answers `CANCELLED`; which of the two is
+/// first is a matter of microseconds. The bound given here is this layer's alone.
+///
 /// A call that runs out of time is dropped and refused with 504 or `DEADLINE_EXCEEDED`, and one
 /// whose time is up already when it comes is refused before any work.
 ///
