@@ -32,7 +32,7 @@
 //!
 //! # Features
 //!
-//! - `http`: the [`Http`](protocol::Http) protocol, which renders refusals for HTTP and gRPC, and
+//! - `http`: the `Http` protocol, which renders refusals for HTTP and gRPC, and
 //!   the header fields of deadlines and rate limits.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -1,4 +1,6 @@
-use super::protocol::{BodyLimits, HeadersOnly};
+#[cfg(feature = "http")]
+use super::protocol::BodyLimits;
+use super::protocol::HeadersOnly;
 use super::service::TimeoutService;
 use crate::DefaultProtocol;
 use buttress_core::SettingError;
@@ -68,6 +70,7 @@ impl Timeout {
     }
 }
 
+#[cfg(feature = "http")]
 impl<L: Into<BodyLimits> + Copy> Timeout<L> {
     /// Also bounds each wait for the body's next frame. The body's error is then boxed, because it
     /// may be the [`Rejection`](crate::Rejection); such an error breaks the connection off. HTTP
@@ -111,6 +114,7 @@ impl<L: Into<BodyLimits> + Copy> Timeout<L> {
     }
 }
 
+#[cfg(feature = "http")]
 impl From<HeadersOnly> for BodyLimits {
     fn from(_: HeadersOnly) -> Self {
         Self {

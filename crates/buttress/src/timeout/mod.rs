@@ -30,6 +30,9 @@ mod service;
 pub use body::TimeoutBody;
 pub use future::TimeoutFuture;
 pub use layer::{Timeout, TimeoutLayer};
-pub use protocol::{BodyLimits, HeadersOnly, TimeoutProtocol};
+#[cfg(feature = "http")]
+pub use protocol::BodyLimits;
+pub use protocol::{HeadersOnly, TimeoutProtocol};
+#[cfg(feature = "http")]
 pub(crate) use service::Stop;
 pub use service::TimeoutService;

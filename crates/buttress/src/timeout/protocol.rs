@@ -1,8 +1,10 @@
 use buttress_core::{Plain, Reject};
-use std::time::{Duration, Instant};
+#[cfg(feature = "http")]
+use std::time::Duration;
+use std::time::Instant;
 
 /// What a timeout must know of a protocol. `L` is what the timeout bounds besides the time to the
-/// headers: [`HeadersOnly`] or [`BodyLimits`].
+/// headers: [`HeadersOnly`] or `BodyLimits`.
 ///
 /// [`Plain`] and `Http` implement it; there is no need for others to.
 pub trait TimeoutProtocol<Req, Res, Err, L>:
@@ -24,6 +26,7 @@ pub trait TimeoutProtocol<Req, Res, Err, L>:
 pub struct HeadersOnly;
 
 /// How long a body may take.
+#[cfg(feature = "http")]
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimits {
     /// The wait for one frame.
