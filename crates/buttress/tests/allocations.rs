@@ -1,4 +1,5 @@
 //! Rule 12: a call that is admitted allocates nothing, and a refusal next to nothing.
+#![cfg(feature = "http")]
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot go on should say where"

@@ -1,4 +1,5 @@
 //! What policies learn from calls (rules 4 and 5), in every way in which a call can end.
+#![cfg(feature = "http")]
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot go on should say where"

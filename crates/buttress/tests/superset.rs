@@ -1,4 +1,5 @@
 //! Rule 17: what works with tower's layer of the same job works with ours.
+#![cfg(feature = "http")]
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot go on should say where"

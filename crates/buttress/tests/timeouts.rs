@@ -1,4 +1,5 @@
 //! Timeouts and deadlines, on virtual time.
+#![cfg(feature = "http")]
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot go on should say where"
