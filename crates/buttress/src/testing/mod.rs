@@ -31,6 +31,7 @@
 mod call;
 mod mock;
 mod rules;
+mod stage;
 
 pub use call::Answered;
 pub use mock::{Body, HttpService, PlainService, ServiceError};
