@@ -31,7 +31,7 @@ pub use body::TimeoutBody;
 pub use future::TimeoutFuture;
 pub use layer::{Timeout, TimeoutLayer};
 #[cfg(feature = "http")]
-pub use protocol::BodyLimits;
+pub use protocol::{BodyLimits, BoundBody};
 pub use protocol::{HeadersOnly, TimeoutProtocol};
 #[cfg(feature = "http")]
 pub(crate) use service::Stop;

@@ -52,48 +52,50 @@ where
     }
 }
 
+/// What a timeout does to the bodies that it lets pass.
+#[cfg(feature = "http")]
+pub trait BoundBody<B> {
+    /// The body that the caller gets.
+    type Body;
+
+    /// The body of a call that arrived at that instant, to the timeout of that name.
+    fn bound(self, body: B, arrival: Instant, name: &'static str) -> Self::Body;
+}
+
 #[cfg(feature = "http")]
 mod http {
-    use super::{BodyLimits, HeadersOnly, TimeoutProtocol};
+    use super::{BodyLimits, BoundBody, HeadersOnly, TimeoutProtocol};
     use crate::body::AnswerBody;
     use crate::deadline::Deadline;
     use crate::timeout::body::TimeoutBody;
-    use ::http::{Extensions, Request, Response};
+    use ::http::{Request, Response};
     use buttress_core::{Http, Reject};
     use std::time::Instant;
 
-    impl<Req, B, Err, C, M> TimeoutProtocol<Request<Req>, Response<B>, Err, HeadersOnly> for Http<C, M>
-    where
-        Http<C, M>: Reject<Request<Req>, Response<AnswerBody<B>>, Err>,
-    {
-        type Response = Response<AnswerBody<B>>;
+    impl<B> BoundBody<B> for HeadersOnly {
+        type Body = AnswerBody<B>;
 
         #[inline]
-        fn lower_deadline(
-            &self,
-            request: &mut Request<Req>,
-            own: Instant,
-            insert: bool,
-        ) -> Option<Instant> {
-            lower_deadline(request.extensions_mut(), own, insert)
-        }
-
-        #[inline]
-        fn respond(
-            response: Response<B>,
-            _: HeadersOnly,
-            _: Instant,
-            _: &'static str,
-        ) -> Self::Response {
-            response.map(AnswerBody::inner)
+        fn bound(self, body: B, _: Instant, _: &'static str) -> AnswerBody<B> {
+            AnswerBody::inner(body)
         }
     }
 
-    impl<Req, B, Err, C, M> TimeoutProtocol<Request<Req>, Response<B>, Err, BodyLimits> for Http<C, M>
+    impl<B> BoundBody<B> for BodyLimits {
+        type Body = TimeoutBody<B>;
+
+        #[inline]
+        fn bound(self, body: B, arrival: Instant, name: &'static str) -> TimeoutBody<B> {
+            TimeoutBody::new(body, self, arrival, name)
+        }
+    }
+
+    impl<Req, B, Err, C, M, L> TimeoutProtocol<Request<Req>, Response<B>, Err, L> for Http<C, M>
     where
-        Http<C, M>: Reject<Request<Req>, Response<TimeoutBody<B>>, Err>,
+        L: BoundBody<B>,
+        Http<C, M>: Reject<Request<Req>, Response<L::Body>, Err>,
     {
-        type Response = Response<TimeoutBody<B>>;
+        type Response = Response<L::Body>;
 
         #[inline]
         fn lower_deadline(
@@ -102,30 +104,26 @@ mod http {
             own: Instant,
             insert: bool,
         ) -> Option<Instant> {
-            lower_deadline(request.extensions_mut(), own, insert)
+            let extensions = request.extensions_mut();
+            if let Some(deadline) = extensions.get_mut::<Deadline>() {
+                deadline.lower(own);
+                let earlier = deadline.instant();
+                return (earlier < own).then_some(earlier);
+            }
+            if insert {
+                extensions.insert(Deadline::at(own));
+            }
+            None
         }
 
         #[inline]
         fn respond(
             response: Response<B>,
-            limits: BodyLimits,
+            limits: L,
             arrival: Instant,
             name: &'static str,
         ) -> Self::Response {
-            response.map(|body| TimeoutBody::new(body, limits, arrival, name))
+            response.map(|body| limits.bound(body, arrival, name))
         }
-    }
-
-    #[inline]
-    fn lower_deadline(extensions: &mut Extensions, own: Instant, insert: bool) -> Option<Instant> {
-        if let Some(deadline) = extensions.get_mut::<Deadline>() {
-            deadline.lower(own);
-            let earlier = deadline.instant();
-            return (earlier < own).then_some(earlier);
-        }
-        if insert {
-            extensions.insert(Deadline::at(own));
-        }
-        None
     }
 }
