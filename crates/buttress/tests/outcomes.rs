@@ -11,7 +11,7 @@
 #![allow(clippy::unnecessary_wraps, reason = "frames come in results")]
 
 use buttress::{
-    Admission, Bulkhead, Guard, Never, Now, Outcome, Permit, Plain, Policy, Rejection, Run,
+    Admission, Bulkhead, Guard, Http, Never, Now, Outcome, Permit, Plain, Policy, Rejection, Run,
     Timeout, guard,
 };
 use bytes::Bytes;
@@ -166,6 +166,30 @@ async fn grpc_calls_are_judged_by_their_trailers() {
     }
     let without = grpc(response(200, vec![data()]));
     assert_eq!(outcome(without, 2).await, [Outcome::Failure]);
+}
+
+/// Users' own rules come as classifiers of tower-http.
+#[tokio::test]
+async fn a_classifier_of_tower_http_decides_where_it_is_given() {
+    use tower_http::classify::{GrpcErrorsAsFailures, SharedClassifier, StatusInRangeAsFailures};
+    let record = Record::default();
+    let of_clients = StatusInRangeAsFailures::new_for_client_and_server_errors();
+    let protocol = Http::new().classify(SharedClassifier::new(of_clients));
+    let not_found =
+        service_fn(|_: Request<()>| async { Ok::<_, Infallible>(response(404, vec![data()])) });
+    let service = guard(record.clone()).protocol(protocol).layer(not_found);
+    let answer = service.oneshot(Request::new(())).await.unwrap();
+    drop(answer.into_body().collect().await);
+    assert_eq!(record.take(), [Outcome::Failure]);
+
+    let protocol = Http::new().classify(SharedClassifier::new(GrpcErrorsAsFailures::new()));
+    let unavailable = service_fn(|_: Request<()>| async {
+        Ok::<_, Infallible>(grpc(response(200, vec![data(), trailers("14")])))
+    });
+    let service = guard(record.clone()).protocol(protocol).layer(unavailable);
+    let answer = service.oneshot(Request::new(())).await.unwrap();
+    drop(answer.into_body().collect().await);
+    assert_eq!(record.take(), [Outcome::Overload]);
 }
 
 fn plain<F>(record: &Record, inner: F) -> Guard<F, Record, Plain> {

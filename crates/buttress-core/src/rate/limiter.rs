@@ -212,7 +212,7 @@ impl<A: RateAlgorithm, W> RateLimiter<A, W> {
         RatePermit {
             quota: settings
                 .announced
-                .then(|| settings.quota(&self.state, at, None)),
+                .then(|| Box::new(settings.quota(&self.state, at, None))),
         }
     }
 
@@ -294,7 +294,8 @@ impl<A: RateAlgorithm, W> Settings<A, W> {
 /// An admitted call, and the quota to tell its caller, if it is announced.
 #[derive(Debug)]
 pub struct RatePermit {
-    quota: Option<Quota>,
+    // In a box, so that the calls of limits that announce nothing are the smaller for it.
+    quota: Option<Box<Quota>>,
 }
 
 impl Permit for RatePermit {
