@@ -10,6 +10,12 @@
 //! Set it from the callee's measured 99.9th percentile, and propagate it as a
 //! deadline, so that everyone further in knows, too.
 //!
+//! # The runtime
+//!
+//! A timer needs tokio's, with its time driver enabled (`enable_time` or `enable_all`): outside of
+//! one, tokio panics when a call is still pending at its first poll. The same goes for policies
+//! that let calls wait.
+//!
 //! # Differences from the timeouts of tower and tower-http
 //!
 //! - The error type stays what it was. Where the service cannot fail, the answer is a 504 (not a
