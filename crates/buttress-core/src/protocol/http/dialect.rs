@@ -69,6 +69,15 @@ const GRPC: &[u8] = b"application/grpc";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic_and_only_grpc_is_grpc(bytes: Vec<u8>, rest in "[-+; a-z]{0,12}") {
+            prop_assert_eq!(Dialect::of_content_type(&bytes).is_grpc(), false);
+            let _ = Dialect::of_content_type(format!("application/grpc{rest}").as_bytes());
+        }
+    }
 
     #[test]
     fn content_types_are_told_apart() {
