@@ -38,9 +38,23 @@ pub use timeout::Timeout;
 #[cfg(feature = "http")]
 pub use {body::AnswerBody, buttress_core::Http, guard::GuardBody};
 
-/// The protocol of a layer that was not given one: HTTP where it is compiled in.
+/// The protocol of a layer that was not given one.
 #[cfg(feature = "http")]
 pub(crate) type DefaultProtocol = Http;
-/// The protocol of a layer that was not given one.
 #[cfg(not(feature = "http"))]
-pub(crate) type DefaultProtocol = Plain;
+pub(crate) type DefaultProtocol = Unchosen;
+
+/// No protocol yet: call `.protocol(Plain::new())` on the layer.
+///
+/// Without the feature `http` there is no default that would still be the same when another crate
+/// enables it.
+#[cfg(not(feature = "http"))]
+#[derive(Clone, Copy, Debug)]
+pub struct Unchosen(());
+
+#[cfg(not(feature = "http"))]
+impl Unchosen {
+    pub(crate) const fn new() -> Self {
+        Self(())
+    }
+}
