@@ -6,22 +6,17 @@
 
 use buttress_examples::grpc::greeter::{HelloRequest, greeter_client::GreeterClient};
 use buttress_examples::grpc::{self, BURST, SLOTS};
-use tokio::net::TcpListener;
+use buttress_examples::{Stop, listen};
 use tonic::transport::Endpoint;
 use tower::BoxError;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let port = match std::env::var("PORT") {
-        Ok(port) => port.parse::<u16>().map_err(|_| {
-            format!("PORT is {port:?}, but must be a number from 0 (any free one) to 65535")
-        })?,
-        Err(_) => 50051,
-    };
-    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    let listener = listen(50051).await?;
     let address = listener.local_addr()?;
+    let stop = Stop::at_signal()?;
     println!("listening on http://{address}");
-    let server = tokio::spawn(grpc::serve(listener, buttress_examples::stop_signal()));
+    let server = tokio::spawn(grpc::serve(listener, stop.clone().asked()));
 
     show(address).await?;
 
@@ -32,7 +27,10 @@ async fn main() -> Result<(), BoxError> {
 
 Ctrl-C stops it."
     );
-    server.await??;
+    tokio::select! {
+        result = server => result??,
+        () = stop.overdue() => {}
+    }
     println!("stopped");
     Ok(())
 }

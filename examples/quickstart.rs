@@ -1,21 +1,16 @@
 //! `cargo run --release --example quickstart`
 #![allow(clippy::print_stdout, reason = "it tells what to try")]
 
-use std::error::Error;
+use buttress_examples::{Stop, listen, quickstart};
 use std::net::SocketAddr;
-use tokio::net::TcpListener;
+use tower::BoxError;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let port = match std::env::var("PORT") {
-        Ok(port) => port.parse::<u16>().map_err(|_| {
-            format!("PORT is {port:?}, but must be a number from 0 (any free one) to 65535")
-        })?,
-        Err(_) => 3000,
-    };
-    let app = buttress_examples::quickstart::app()?;
-    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+async fn main() -> Result<(), BoxError> {
+    let app = quickstart::app()?;
+    let listener = listen(3000).await?;
     let address = listener.local_addr()?;
+    let stop = Stop::at_signal()?;
     println!("listening on http://{address}
 
     curl -i http://{address}/hello      200, and how much of the quota is left
@@ -27,12 +22,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 Ctrl-C stops it.");
     // The peer's address is the key of a rate limit.
-    axum::serve(
-        listener,
-        app.into_make_service_with_connect_info::<SocketAddr>(),
-    )
-    .with_graceful_shutdown(buttress_examples::stop_signal())
-    .await?;
+    let service = app.into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(stop.clone().asked());
+    tokio::select! {
+        result = server.into_future() => result?,
+        () = stop.overdue() => {}
+    }
     println!("stopped");
     Ok(())
 }

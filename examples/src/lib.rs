@@ -3,21 +3,26 @@
 
 pub mod grpc;
 pub mod quickstart;
+mod stop;
 
-/// Resolves at Ctrl-C, or when the process is asked to end.
-pub async fn stop_signal() {
-    let interrupted = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = interrupted => {}
-                _ = terminated.recv() => {}
-            }
-            return;
-        }
-    }
-    // Without a handler there is no way to be asked, so it is better to end than to hang.
-    let _ = interrupted.await;
+pub use stop::Stop;
+
+use std::env;
+use tokio::net::TcpListener;
+use tower::BoxError;
+
+/// Listens on 127.0.0.1, at the port that `PORT` says, or else at `port`.
+///
+/// # Errors
+///
+/// `PORT` is no port, or it is taken.
+pub async fn listen(port: u16) -> Result<TcpListener, BoxError> {
+    let port = match env::var("PORT") {
+        Ok(port) => port.parse().map_err(|_| {
+            format!("PORT is {port:?}, but must be a number from 0 (any free one) to 65535")
+        })?,
+        Err(_) => port,
+    };
+    let listener = TcpListener::bind(("127.0.0.1", port)).await;
+    Ok(listener.map_err(|error| format!("port {port}: {error}; PORT=0 takes any free one"))?)
 }
