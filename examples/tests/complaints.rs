@@ -1,216 +1,227 @@
-//! What users of other libraries ran into, each with our layers: over real sockets, in all three
+//! What users of tower's limits ran into, each with our layers: over real sockets, in all three
 //! places where axum takes layers, without `HandleErrorLayer` and without `Buffer`.
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot go on should say where"
 )]
 
+mod common;
+
 use axum::Router;
 use axum::extract::ConnectInfo;
-use axum::handler::Handler;
-use axum::routing::get;
-use buttress::key::{client_addr, header, peer};
-use buttress::{Bulkhead, RateLimit, Timeout};
+use axum::routing::{get, post};
+use buttress::{Bulkhead, RateLimit, Timeout, guard};
+use common::{serve, serve_with_peers, status};
 use reqwest::{Client, StatusCode};
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tower::ServiceBuilder;
 
-/// Serves, and returns the address.
-async fn serve(app: Router) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    format!("http://{address}")
-}
-
-/// The same, such that handlers know the peer.
-async fn serve_with_peers(app: Router) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let service = app.into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(async move { axum::serve(listener, service).await });
-    format!("http://{address}")
-}
-
-/// A call on a connection of its own.
-async fn status(url: &str) -> StatusCode {
-    let client = Client::builder().pool_max_idle_per_host(0).build().unwrap();
-    client.get(url).send().await.unwrap().status()
+/// So many calls, and none to speak of while a test runs.
+fn limit(calls: u32) -> RateLimit {
+    RateLimit::per_hour(calls).build().unwrap()
 }
 
 async fn ok() -> &'static str {
     "ok"
 }
 
-/// tokio-rs/axum#278, #2634 and tower-rs/tower#764: tower's rate limit is not `Clone`, so it does
-/// not compile around an axum service; with a `Buffer` it compiles, and each connection or route
-/// has a limit of its own. A cap of 5 a second let 1500 through.
+async fn port(ConnectInfo(peer): ConnectInfo<SocketAddr>) -> String {
+    peer.port().to_string()
+}
+
+/// tokio-rs/axum#278: `Router::layer` with a `ServiceBuilder` that limits the rate did not
+/// compile, because tower's `RateLimit` is not `Clone` (tower-rs/tower#794 asks for it).
 #[tokio::test]
 async fn a_rate_limit_compiles_everywhere_and_holds_over_all_connections() {
-    let limit = RateLimit::per_hour(6).build().unwrap();
-    let url = serve(
-        Router::new()
-            .route("/handler", get(ok.layer(limit.clone())))
-            .route("/method", get(ok).layer(limit.clone()))
-            .route("/router", get(ok))
-            .route_layer(limit.clone())
-            .merge(Router::new().route("/other", get(ok)).layer(limit.clone())),
-    )
-    .await;
-    // `route_layer` stands around the first three routes, so two of them count twice.
-    for path in ["handler", "method", "router", "other"] {
-        assert_eq!(status(&format!("{url}/{path}")).await, StatusCode::OK);
-    }
-    for path in ["handler", "method", "router", "other"] {
-        let status = status(&format!("{url}/{path}")).await;
-        assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
-    }
-}
-
-/// tower-rs/tower#712 and tokio-rs/axum#2582: a concurrency limit that is made anew for each
-/// connection or route limits nothing.
-#[tokio::test]
-async fn a_bulkhead_compiles_everywhere_and_is_one_limit() {
-    let (entered, leave) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let holds = {
-        let (entered, leave) = (Arc::clone(&entered), Arc::clone(&leave));
-        move || async move {
-            entered.notify_one();
-            leave.notified().await;
-            "done"
+    let layer = || ServiceBuilder::new().layer(limit(5)).into_inner();
+    for (place, app) in three_places!(port, layer()) {
+        let url = serve_with_peers(app).await;
+        let mut ports = HashSet::new();
+        for _ in 0..5 {
+            let response = common::get(&url).await;
+            assert_eq!(response.status(), StatusCode::OK, "{place}");
+            ports.insert(response.text().await.unwrap());
         }
-    };
-    let slots = Bulkhead::new(3).unwrap();
-    let url = serve(
-        Router::new()
-            .route("/handler", get(holds.clone().layer(slots.clone())))
-            .route("/method", get(holds.clone()).layer(slots.clone()))
-            .merge(
-                Router::new()
-                    .route("/router", get(holds))
-                    .layer(slots.clone()),
-            ),
-    )
-    .await;
-    let mut held = Vec::new();
-    for path in ["handler", "method", "router"] {
-        let url = format!("{url}/{path}");
-        held.push(tokio::spawn(async move { status(&url).await }));
-        entered.notified().await;
-    }
-    for path in ["handler", "method", "router"] {
-        let status = status(&format!("{url}/{path}")).await;
-        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    }
-    assert_eq!(slots.in_flight(), 3);
-    // A waiter on the notification may not have arrived yet: each is let go until it is gone.
-    for call in held {
-        let done = async { call.await.unwrap() };
-        let mut done = std::pin::pin!(done);
-        let status = loop {
-            leave.notify_one();
-            tokio::select! {
-                status = &mut done => break status,
-                () = tokio::task::yield_now() => {}
-            }
-        };
-        assert_eq!(status, StatusCode::OK);
+        assert_eq!(ports.len(), 5, "each call came on a connection of its own");
+        for _ in 0..3 {
+            assert_eq!(status(&url).await, StatusCode::TOO_MANY_REQUESTS, "{place}");
+        }
     }
 }
 
-/// tokio-rs/axum#345 and #876: a timeout needed `HandleErrorLayer`, and around a single handler a
-/// type that did not compile.
+/// tokio-rs/axum#876: the same with `MethodRouter::route_layer`, and tower-rs/tower#712: with
+/// `Router::route_layer`, where what no route takes is not counted.
+#[tokio::test]
+async fn a_rate_limit_compiles_as_a_route_layer() {
+    let app = Router::new()
+        .route("/v1/signup", post(ok).route_layer(limit(1)))
+        .merge(Router::new().route("/", get(ok)).route_layer(limit(1)));
+    let url = serve(app).await;
+    let signup = || Client::new().post(format!("{url}/v1/signup")).send();
+    assert_eq!(signup().await.unwrap().status(), StatusCode::OK);
+    let refused = signup().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+
+    let nowhere = format!("{url}/nowhere");
+    assert_eq!(status(&nowhere).await, StatusCode::NOT_FOUND);
+    assert_eq!(status(&url).await, StatusCode::OK);
+    assert_eq!(status(&url).await, StatusCode::TOO_MANY_REQUESTS);
+}
+
+/// tokio-rs/axum#2634 and tower-rs/tower#764: behind `HandleErrorLayer` and `Buffer` it compiled,
+/// and limited nothing. A cap of 5 a second let 1500 concurrent calls pass (tokio-rs/axum#3682).
+#[tokio::test]
+async fn a_rate_limit_holds_against_concurrent_calls() {
+    let timeout = Timeout::new(Duration::from_secs(60)).unwrap();
+    let layer = || ServiceBuilder::new().layer(limit(5)).layer(timeout);
+    for (place, app) in three_places!(ok, layer()) {
+        let url = serve(app).await;
+        let mut calls = JoinSet::new();
+        for _ in 0..60 {
+            let url = url.clone();
+            calls.spawn(async move { status(&url).await });
+        }
+        let statuses = calls.join_all().await;
+        let passed = statuses.iter().filter(|status| status.is_success()).count();
+        assert_eq!(passed, 5, "{place}: {statuses:?}");
+    }
+}
+
+/// One limit for several routes is one limit, wherever its handle is used.
+#[tokio::test]
+async fn a_handle_is_one_limit_in_all_places() {
+    let limit = limit(3);
+    let mut urls = Vec::new();
+    for (_, app) in three_places!(ok, limit.clone()) {
+        urls.push(serve(app).await);
+    }
+    for url in &urls {
+        assert_eq!(status(url).await, StatusCode::OK);
+    }
+    for url in &urls {
+        assert_eq!(status(url).await, StatusCode::TOO_MANY_REQUESTS);
+    }
+}
+
+/// A handler that says when it was entered, and waits to be let go.
+#[derive(Clone)]
+struct Gate {
+    entered: Arc<Semaphore>,
+    leave: Arc<Semaphore>,
+}
+
+impl Gate {
+    fn new() -> Self {
+        let closed = || Arc::new(Semaphore::new(0));
+        Self {
+            entered: closed(),
+            leave: closed(),
+        }
+    }
+
+    fn handler(
+        &self,
+    ) -> impl Fn() -> std::pin::Pin<Box<dyn Future<Output = &'static str> + Send>>
+    + Clone
+    + Send
+    + Sync
+    + 'static {
+        let gate = self.clone();
+        move || {
+            let gate = gate.clone();
+            Box::pin(async move {
+                gate.entered.add_permits(1);
+                gate.leave.acquire().await.unwrap().forget();
+                "done"
+            })
+        }
+    }
+
+    async fn entered(&self, calls: u32) {
+        self.entered.acquire_many(calls).await.unwrap().forget();
+    }
+}
+
+/// tokio-rs/axum#2582: `get(handler).layer(ConcurrencyLimitLayer::new(5))` compiles and limits
+/// nothing, because each call gets a semaphore of its own. tower-rs/tower#793: where it limits, it
+/// lets calls queue without a bound, and there is no way to have them refused.
+#[tokio::test]
+async fn a_bulkhead_holds_over_all_connections_and_refuses_at_once() {
+    let gate = Gate::new();
+    for (place, app) in three_places!(gate.handler(), Bulkhead::new(2).unwrap()) {
+        let url = serve(app).await;
+        let mut held = JoinSet::new();
+        for _ in 0..2 {
+            let url = url.clone();
+            held.spawn(async move { status(&url).await });
+        }
+        gate.entered(2).await;
+        for _ in 0..3 {
+            assert_eq!(
+                status(&url).await,
+                StatusCode::SERVICE_UNAVAILABLE,
+                "{place}"
+            );
+        }
+        gate.leave.add_permits(2);
+        assert_eq!(held.join_all().await, [StatusCode::OK; 2], "{place}");
+        gate.leave.add_permits(1);
+        assert_eq!(status(&url).await, StatusCode::OK, "{place}");
+        gate.entered(1).await;
+    }
+}
+
+/// The same where all calls come on one HTTP/2 connection.
+#[tokio::test]
+async fn a_bulkhead_holds_over_the_streams_of_a_connection() {
+    let gate = Gate::new();
+    let app = Router::new()
+        .route("/", get(gate.handler()))
+        .layer(Bulkhead::new(2).unwrap());
+    let url = serve(app).await;
+    let client = common::http2();
+    let uri: http::Uri = url.parse().unwrap();
+    let mut held = JoinSet::new();
+    for _ in 0..2 {
+        let call = client.get(uri.clone());
+        held.spawn(async move { call.await.unwrap().status() });
+    }
+    gate.entered(2).await;
+    let refused = client.get(uri).await.unwrap();
+    assert_eq!(refused.version(), http::Version::HTTP_2);
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    gate.leave.add_permits(2);
+    assert_eq!(held.join_all().await, [StatusCode::OK; 2]);
+}
+
+/// tokio-rs/axum#345: `handler.layer(TimeoutLayer::new(…))` did not compile, because tower's
+/// timeout turns the error into a `BoxError`, which needs `HandleErrorLayer`.
 #[tokio::test]
 async fn a_timeout_compiles_everywhere_and_answers_by_itself() {
     let timeout = Timeout::new(Duration::from_millis(50)).unwrap();
-    let never = || std::future::pending::<&'static str>();
-    let url = serve(
-        Router::new()
-            .route("/handler", get(never.layer(timeout)))
-            .route("/method", get(never).layer(timeout))
-            .merge(Router::new().route("/router", get(never)).layer(timeout)),
-    )
-    .await;
-    for path in ["handler", "method", "router"] {
-        let status = status(&format!("{url}/{path}")).await;
-        assert_eq!(status, StatusCode::GATEWAY_TIMEOUT);
+    for (place, app) in three_places!(std::future::pending::<&'static str>, timeout) {
+        let url = serve(app).await;
+        assert_eq!(status(&url).await, StatusCode::GATEWAY_TIMEOUT, "{place}");
     }
 }
 
-/// benwis/tower-governor: without `ConnectInfo` every call is a 500 with "Unable To Extract Key".
+/// tokio-rs/axum#2292: a layer that a setting switches on and off did not compile, because
+/// `optional_layer` changed the error type. Here `None` is a policy, too.
 #[tokio::test]
-async fn a_limit_per_client_works_with_connect_info_and_says_so_without() {
-    let limited = || {
-        let limit = RateLimit::per_hour(1).by(peer()).build().unwrap();
-        Router::new().route("/", get(ok)).layer(limit)
-    };
-    let with = serve_with_peers(limited()).await;
-    assert_eq!(status(&with).await, StatusCode::OK);
-    assert_eq!(status(&with).await, StatusCode::TOO_MANY_REQUESTS);
-
-    // The log says what to do; the client learns that it is not its mistake.
-    let without = serve(limited()).await;
-    let response = reqwest::get(&without).await.unwrap();
-    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-    let body = response.text().await.unwrap();
-    assert!(body.contains("cannot tell who makes the call"), "{body}");
-}
-
-/// The same with a header that the client should have sent: its own mistake, and so a 400.
-#[tokio::test]
-async fn a_missing_header_is_a_bad_request() {
-    let key = header("x-api-key").unwrap();
-    let limit = RateLimit::per_hour(1).by(key).build().unwrap();
-    let url = serve(Router::new().route("/", get(ok)).layer(limit)).await;
-    assert_eq!(status(&url).await, StatusCode::BAD_REQUEST);
-    let client = Client::new();
-    for (key, expected) in [
-        ("one", StatusCode::OK),
-        ("two", StatusCode::OK),
-        ("one", StatusCode::TOO_MANY_REQUESTS),
+async fn a_limit_can_be_optional() {
+    for (setting, second) in [
+        (None, StatusCode::OK),
+        (Some(limit(1)), StatusCode::TOO_MANY_REQUESTS),
     ] {
-        let response = client.get(&url).header("x-api-key", key).send();
-        assert_eq!(response.await.unwrap().status(), expected);
-    }
-}
-
-/// A spoofed `X-Forwarded-For` that passes limits.
-#[tokio::test]
-async fn a_made_up_header_gets_nobody_past_the_limit() {
-    let networks = client_addr().trusted_proxies(["10.0.0.0/8"]).unwrap();
-    let hops = client_addr().trusted_hops(1).unwrap();
-    let app = Router::new()
-        .route(
-            "/none",
-            get(ok).layer(RateLimit::per_hour(1).by(client_addr()).build().unwrap()),
-        )
-        .route(
-            "/networks",
-            get(ok).layer(RateLimit::per_hour(1).by(networks).build().unwrap()),
-        )
-        .route(
-            "/hops",
-            get(ok).layer(RateLimit::per_hour(1).by(hops).build().unwrap()),
-        )
-        .route(
-            "/who",
-            get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() }),
-        );
-    let url = serve_with_peers(app).await;
-    let client = Client::new();
-    for path in ["none", "networks", "hops"] {
-        let mut passed = 0;
-        for number in 0..5 {
-            // What the client makes up, and for the proxy's sake what the proxy appends.
-            let said = format!("203.0.113.{number}, 198.51.100.7");
-            let call = client
-                .get(format!("{url}/{path}"))
-                .header("x-forwarded-for", said);
-            passed += u32::from(call.send().await.unwrap().status() == StatusCode::OK);
+        for (place, app) in three_places!(ok, guard(setting.as_ref().map(|_| limit(1)))) {
+            let url = serve(app).await;
+            assert_eq!(status(&url).await, StatusCode::OK, "{place}");
+            assert_eq!(status(&url).await, second, "{place}");
         }
-        assert_eq!(passed, 1, "{path}");
     }
 }
