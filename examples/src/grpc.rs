@@ -43,8 +43,8 @@ pub async fn serve(
 ) -> Result<(), BoxError> {
     // `grpc-timeout` is kept to, and nobody gets more than a second.
     let deadlines = IncomingDeadline::at_most(Duration::from_secs(1))?;
-    // Each method five calls at once, and then one a second.
-    let limit = RateLimit::per_second(1)
+    // Each method five calls at once, and then one every ten seconds.
+    let limit = RateLimit::per_minute(6)
         .burst(BURST)
         .by(grpc_method())
         .build()?;
@@ -79,7 +79,9 @@ pub type Protected = TimeoutService<OutgoingDeadlineService<Fallible>>;
 /// A channel whose errors are boxed, so that a refusal can be one of them.
 pub type Fallible = MapErr<Channel, fn(tonic::transport::Error) -> BoxError>;
 
-struct Hello;
+/// Says hello.
+#[derive(Clone, Copy, Debug)]
+pub struct Hello;
 
 #[tonic::async_trait]
 impl Greeter for Hello {
