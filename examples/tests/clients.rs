@@ -4,34 +4,26 @@
     reason = "a test that cannot go on should say where"
 )]
 
+mod common;
+
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use buttress::{Bulkhead, Http, Plain, Reason, Rejection, Timeout};
 use bytes::Bytes;
+use common::{listen, serve};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::sync::{Mutex, mpsc};
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::UnboundedReceiverStream;
 use tower::{BoxError, Layer, ServiceBuilder, ServiceExt, service_fn};
-
-async fn serve(app: Router) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    format!("http://{address}")
-}
-
-/// A listener that accepts connections and never answers.
-async fn hangs() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    (listener, url)
-}
 
 fn request(url: &str) -> Request<Empty<Bytes>> {
     Request::get(url).body(Empty::new()).unwrap()
@@ -45,7 +37,7 @@ async fn a_hyper_client_fails_with_a_rejection() {
         .layer((slots.clone(), timeout))
         .map_err(BoxError::from)
         .service(Client::builder(TokioExecutor::new()).build_http());
-    let (_listener, url) = hangs().await;
+    let (_listener, url) = listen().await;
     let error = client.clone().oneshot(request(&url)).await.unwrap_err();
     assert_eq!(Rejection::find(&*error).unwrap().reason(), Reason::TimedOut);
 
@@ -63,7 +55,7 @@ async fn a_client_that_wants_to_be_answered_is_answered() {
     let timeout = Timeout::new(Duration::from_millis(50)).unwrap();
     let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let client = timeout.protocol(answering).layer(client);
-    let (_listener, url) = hangs().await;
+    let (_listener, url) = listen().await;
     let response = client.oneshot(request(&url)).await.unwrap();
     assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
 }
@@ -76,7 +68,7 @@ async fn a_reqwest_client_fails_with_a_rejection() {
         .layer(timeout.protocol(Plain::new()))
         .map_err(BoxError::from)
         .service(reqwest::Client::new());
-    let (_listener, url) = hangs().await;
+    let (_listener, url) = listen().await;
     let request = reqwest::Request::new(reqwest::Method::GET, url.parse().unwrap());
     let error = client.oneshot(request).await.unwrap_err();
     assert_eq!(Rejection::find(&*error).unwrap().reason(), Reason::TimedOut);
@@ -89,8 +81,7 @@ async fn a_hyper_server_answers() {
     let service = slots.layer(service_fn(|_: Request<hyper::body::Incoming>| async {
         Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
     }));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (listener, url) = listen().await;
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
@@ -112,9 +103,31 @@ async fn a_hyper_server_answers() {
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
 }
 
-/// A streaming response holds its slot until the last byte, and a client that goes away frees it.
+/// A streaming response holds its slot until its last byte.
 #[tokio::test]
-async fn a_slot_is_held_for_as_long_as_the_body() {
+async fn a_slot_is_held_until_the_last_byte() {
+    let slots = Bulkhead::new(1).unwrap();
+    let (send, receive) = mpsc::unbounded_channel();
+    let chunks = UnboundedReceiverStream::new(receive).map(Ok::<&'static str, Infallible>);
+    let chunks = Arc::new(Mutex::new(Some(chunks)));
+    let stream = || async move { Body::from_stream(chunks.lock().await.take().unwrap()) };
+    let url = serve(Router::new().route("/", get(stream)).layer(slots.clone())).await;
+    let call = tokio::spawn(reqwest::get(url.clone()));
+    let mut response = call.await.unwrap().unwrap();
+    for chunk in ["first", "second"] {
+        send.send(chunk).unwrap();
+        assert_eq!(response.chunk().await.unwrap().unwrap(), chunk);
+        let refused = reqwest::get(&url).await.unwrap();
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+    drop(send);
+    assert_eq!(response.chunk().await.unwrap(), None);
+    assert_eq!(slots.in_flight(), 0);
+}
+
+/// A client that goes away half-way frees the slot.
+#[tokio::test]
+async fn a_slot_is_free_when_the_client_goes_away() {
     let slots = Bulkhead::new(1).unwrap();
     let endless = || async {
         let chunks = tokio_stream::iter(std::iter::repeat_with(|| {
