@@ -14,6 +14,9 @@ use std::net::IpAddr;
 /// `into_make_service_with_connect_info::<SocketAddr>()`. Where neither is, calls are refused with
 /// [`Reason::KeyUnavailable`](crate::Reason::KeyUnavailable), and the log says once what to do.
 ///
+/// Under tonic, put a layer that maps the request outside of this one: it takes the address from
+/// tonic's `TcpConnectInfo`, and inserts a [`PeerAddress`].
+///
 /// ```
 /// use buttress::{RateLimit, key::peer};
 ///
