@@ -85,6 +85,19 @@ keeps_the_contract! {
         Fixture::new(slots.protocol(Plain::new()))
     }).limit(2).waiting().check_plain();
 
+    bulkhead_per_key_with_a_waiting_room_http: Contract::new(|| {
+        let slots = Bulkhead::builder(2).waiting_room(8, SECOND);
+        let key = by_fn(key::<http::Request<buttress::testing::Body>>());
+        Fixture::new(slots.by(key).build().unwrap())
+    }).limit(2).waiting().check_http();
+
+    an_optional_bulkhead_plain: Contract::new(|| {
+        let slots = Bulkhead::new(2).unwrap();
+        watched(&slots, guard(Some(slots.clone())).protocol(Plain::new()))
+    }).limit(2).check_plain();
+
+    no_policy_http: Contract::new(|| Fixture::new(guard(None::<Bulkhead>))).check_http();
+
     rate_limit_plain: Contract::new(|| {
         Fixture::new(ample().protocol(Plain::new()))
     }).check_plain();
@@ -94,6 +107,26 @@ keeps_the_contract! {
     rate_limit_announced_http: Contract::new(|| {
         Fixture::new(RateLimit::per_second(1_000_000).announced().build().unwrap())
     }).check_http();
+
+    rate_limit_announced_plain: Contract::new(|| {
+        let limit = RateLimit::per_second(1_000_000).announced().build().unwrap();
+        Fixture::new(limit.protocol(Plain::new()))
+    }).check_plain();
+
+    rate_limit_that_delays_plain: Contract::new(|| {
+        let limit = RateLimit::per_second(1_000_000).wait_at_most(SECOND);
+        Fixture::new(limit.build().unwrap().protocol(Plain::new()))
+    }).check_plain();
+
+    rate_limit_that_delays_http: Contract::new(|| {
+        let limit = RateLimit::per_second(1_000_000).wait_at_most(SECOND);
+        Fixture::new(limit.build().unwrap())
+    }).check_http();
+
+    rate_limit_per_key_plain: Contract::new(|| {
+        let limit = RateLimit::per_second(1_000_000).by(by_fn(key::<u32>()));
+        Fixture::new(limit.build().unwrap().protocol(Plain::new()))
+    }).check_plain();
 
     rate_limit_used_up_plain: Contract::new(|| {
         let limit = RateLimit::per_hour(1).build().unwrap();
@@ -144,6 +177,33 @@ keeps_the_contract! {
     outgoing_deadline_http: Contract::new(|| {
         Fixture::new(OutgoingDeadline::header("x-deadline").unwrap())
     }).check_http();
+
+    timeout_per_attempt_plain: Contract::new(|| {
+        Fixture::new(Timeout::per_attempt(SECOND).unwrap().protocol(Plain::new()))
+    }).check_plain();
+
+    two_policies_in_one_guard_plain: Contract::new(|| {
+        let slots = waiting_room(2);
+        watched(&slots, guard((ample(), slots.clone())).protocol(Plain::new()))
+    }).limit(2).waiting().check_plain();
+
+    three_policies_in_one_guard_http: Contract::new(|| {
+        let slots = waiting_room(2);
+        watched(&slots, guard((slots.clone(), ample(), ample())))
+    }).limit(2).waiting().check_http();
+
+    five_policies_in_one_guard_plain: Contract::new(|| {
+        let slots = waiting_room(2);
+        let five = (ample(), ample(), ample(), ample(), slots.clone());
+        watched(&slots, guard(five).protocol(Plain::new()))
+    }).limit(2).waiting().check_plain();
+
+    seven_policies_in_one_guard_http: Contract::new(|| {
+        let slots = waiting_room(2);
+        let one = || Some(ample());
+        let seven = (one(), one(), one(), slots.clone(), one(), one(), one());
+        watched(&slots, guard(seven))
+    }).limit(2).waiting().check_http();
 
     several_policies_in_one_guard_plain: Contract::new(|| {
         let slots = Bulkhead::new(2).unwrap();

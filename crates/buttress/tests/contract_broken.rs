@@ -129,6 +129,16 @@ fn rule_4_a_permit_that_is_lost_with_a_cancelled_call_is_found() {
     assert_eq!(rule(contract.limit(2).check_plain()), 4);
 }
 
+/// The same where nobody can see what is held: it is missed when the limit is used up.
+#[test]
+fn rule_4_a_lost_permit_is_missed_also_where_it_cannot_be_seen() {
+    let contract = Contract::new(|| {
+        let layer = guard(Leaks::default()).protocol(Plain::new());
+        Fixture::new(layer)
+    });
+    assert_eq!(rule(contract.limit(2).check_plain()), 4);
+}
+
 /// A limit for each service instead of one for all.
 #[test]
 fn rule_6_a_limit_of_each_clone_is_found() {

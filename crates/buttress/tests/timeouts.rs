@@ -92,6 +92,13 @@ async fn a_timeout_works_behind_other_wakers() {
         let (one, other) = tokio::join!(one, other);
         assert!(one.is_err() && other.is_err());
         assert!(start.elapsed() < millis(1_000));
+        // And in one that is polled until another is ready.
+        let slow = timeout(300).layer(service_fn(sleeps)).oneshot(50_000);
+        let quick = timeout(100).layer(service_fn(sleeps)).oneshot(50_000);
+        tokio::select! {
+            _ = slow => panic!("it has three times the time"),
+            result = quick => assert!(result.is_err()),
+        }
         Ok::<_, BoxError>(())
     }));
     service.oneshot(()).await.unwrap();

@@ -29,11 +29,19 @@ where
     idle_clones_hoard_nothing(&answer(0), contract.limit)?;
     for polls in 0..=4 {
         for frames in 0..=4 {
-            a_call_that_is_dropped_gives_everything_back(&answer(3), polls, frames)?;
+            let stage = answer(3);
+            // As often as the limit goes: what is lost each time is missed in the end.
+            for _ in 0..contract.limit.unwrap_or(1) {
+                a_call_that_is_dropped_gives_everything_back(&stage, polls, frames)?;
+            }
+            the_next_call_is_admitted(&stage, 4)?;
         }
     }
     for behaviour in [Behaviour::PanicInCall, Behaviour::PanicInFuture] {
-        a_panic_gives_everything_back(&set(behaviour))?;
+        let stage = set(behaviour);
+        for _ in 0..=contract.limit.unwrap_or(1) {
+            a_panic_gives_everything_back(&stage)?;
+        }
     }
     what_passes_through_is_unchanged(&answer(1))?;
     if let Some(limit) = contract.limit {
@@ -142,6 +150,22 @@ where
     stage.nothing_is_held(4, &format!("after {polls} polls and {frames} frames"))
 }
 
+fn the_next_call_is_admitted<K, S>(stage: &Stage<K, S>, rule: u8) -> Result<(), BrokenRule>
+where
+    K: Kind,
+    S: Service<K::Request> + Clone,
+    Result<S::Response, S::Error>: Answered,
+{
+    let answer = Stage::<K, S>::finish(&mut stage.call()?)?;
+    if answer.is_refusal() {
+        return Err(BrokenRule::new(
+            rule,
+            "calls that were dropped are still counted",
+        ));
+    }
+    Ok(())
+}
+
 fn a_panic_gives_everything_back<K, S>(stage: &Stage<K, S>) -> Result<(), BrokenRule>
 where
     K: Kind,
@@ -155,7 +179,10 @@ where
     }));
     if let Ok(result) = panicked {
         result?;
-        return Err(BrokenRule::new(5, "the service's panic is swallowed"));
+        return Err(BrokenRule::new(
+            5,
+            "the service's panic is swallowed, or calls before it were not given back",
+        ));
     }
     stage.nothing_is_held(5, "after a panic")
 }
