@@ -52,7 +52,11 @@ impl Slots {
             room: None,
         };
         let limit = check_range("limit", limit, 1..=u32::MAX)?;
-        Ok(Self::with(limit, settings, shelf::one_for_each_processor()))
+        Ok(Self::with(
+            limit,
+            settings,
+            shelf::enough_for_this_machine(),
+        ))
     }
 
     /// Lets at most `places` calls wait, from 1 to 1 000 000, each for `longest_wait` at most.

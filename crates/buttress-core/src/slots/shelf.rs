@@ -89,12 +89,13 @@ impl Shelf {
 /// Few enough that a quiet thread does not keep what busy ones look for.
 const MOST: usize = 4;
 
-/// How many shelves suffice for this machine.
-pub(super) fn one_for_each_processor() -> usize {
+/// How many shelves suffice for this machine: more than it has processors, so that two threads
+/// seldom share one, and few enough to search.
+pub(super) fn enough_for_this_machine() -> usize {
     if cfg!(loom) {
         return 2;
     }
-    available_parallelism().map_or(1, |processors| processors.get().min(16))
+    available_parallelism().map_or(4, |processors| (4 * processors.get()).min(32))
 }
 
 /// A number that differs from thread to thread.
