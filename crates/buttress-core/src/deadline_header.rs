@@ -47,23 +47,22 @@ pub fn parse_grpc_timeout(value: &[u8]) -> Result<Duration, MalformedDeadline> {
 /// ```
 pub fn write_grpc_timeout(left: Duration) -> HeaderValue {
     let units = [
-        (1, b'n'),
-        (1_000, b'u'),
-        (1_000_000, b'm'),
-        (1_000_000_000, b'S'),
-        (60_000_000_000, b'M'),
-        (3_600_000_000_000, b'H'),
+        (1, 'n'),
+        (1_000, 'u'),
+        (1_000_000, 'm'),
+        (1_000_000_000, 'S'),
+        (60_000_000_000, 'M'),
+        (3_600_000_000_000, 'H'),
     ];
     let nanoseconds = left.as_nanos();
     let (number, unit) = units
         .map(|(length, unit)| (nanoseconds / length, unit))
         .into_iter()
         .find(|(number, _)| *number <= GRPC_LARGEST)
-        .unwrap_or((GRPC_LARGEST, b'H'));
-    // At most eight digits.
-    let mut text = Text::new(number as u64);
-    text.push(unit);
-    text.into()
+        .unwrap_or((GRPC_LARGEST, 'H'));
+    // Digits and a letter are always a header's value.
+    HeaderValue::try_from(format!("{number}{unit}"))
+        .unwrap_or_else(|_| HeaderValue::from_static("0n"))
 }
 
 /// Reads a whole number of milliseconds of at most ten digits, which is about four months.
@@ -79,7 +78,7 @@ pub fn parse_milliseconds(value: &[u8]) -> Result<Duration, MalformedDeadline> {
 pub fn write_milliseconds(left: Duration) -> HeaderValue {
     let milliseconds = left.as_millis().min(MILLISECONDS_LARGEST);
     // At most ten digits.
-    Text::new(milliseconds as u64).into()
+    HeaderValue::from(milliseconds as u64)
 }
 
 /// A deadline that cannot be read.
@@ -105,43 +104,6 @@ fn parse_digits(digits: &[u8], most: usize) -> Result<u64, MalformedDeadline> {
     }
     let digit = |number: u64, digit: &u8| number * 10 + u64::from(digit - b'0');
     Ok(digits.iter().fold(0, digit))
-}
-
-/// A number and a unit, written from the right.
-struct Text {
-    bytes: [u8; 24],
-    start: usize,
-}
-
-impl Text {
-    fn new(mut number: u64) -> Self {
-        // The last byte is the unit's.
-        let mut text = Self {
-            bytes: [0; 24],
-            start: 23,
-        };
-        loop {
-            text.start -= 1;
-            text.bytes[text.start] = b'0' + (number % 10) as u8;
-            number /= 10;
-            if number == 0 {
-                return text;
-            }
-        }
-    }
-
-    fn push(&mut self, unit: u8) {
-        self.bytes[23] = unit;
-    }
-}
-
-impl From<Text> for HeaderValue {
-    fn from(text: Text) -> Self {
-        let end = if text.bytes[23] == 0 { 23 } else { 24 };
-        // Digits and a letter are always a header's value.
-        HeaderValue::from_bytes(&text.bytes[text.start..end])
-            .unwrap_or_else(|_| HeaderValue::from_static("0"))
-    }
 }
 
 #[cfg(test)]

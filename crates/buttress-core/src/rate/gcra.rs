@@ -91,7 +91,7 @@ impl RateAlgorithm for Gcra {
         }
     }
 
-    fn give_back(&self, state: &AtomicU64, cost: NonZeroU32, _: Duration) {
+    fn give_back(&self, state: &AtomicU64, cost: NonZeroU32) {
         let earlier = |arrival: u64| Some(arrival.saturating_sub(self.refill(cost.get())));
         // The closure never declines, so neither does the update.
         let _ = state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, earlier);
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(gcra.take(&state, four, Duration::ZERO), Ok(()));
         let wait = gcra.take(&state, four, Duration::ZERO);
         assert_eq!(wait, Err(Duration::from_secs(3)));
-        gcra.give_back(&state, four, Duration::ZERO);
+        gcra.give_back(&state, four);
         assert_eq!(gcra.take(&state, four, Duration::ZERO), Ok(()));
     }
 
@@ -246,7 +246,7 @@ mod tests {
                     prop_assert_eq!(answer, Ok(()));
                     bucket -= price;
                     if give_back {
-                        gcra.give_back(&state, cost, Duration::from_nanos(at));
+                        gcra.give_back(&state, cost);
                         bucket += price;
                     }
                 } else {

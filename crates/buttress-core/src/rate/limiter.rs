@@ -65,14 +65,7 @@ impl<A: RateAlgorithm, W> RateLimiter<A, W> {
     where
         A: Clone,
     {
-        RateLimiter::with(Settings {
-            algorithm: self.settings.algorithm.clone(),
-            cost,
-            name: self.settings.name,
-            longest_wait: self.settings.longest_wait,
-            announced: self.settings.announced,
-            anchor: OnceLock::new(),
-        })
+        RateLimiter::with(self.settings.weighed(cost))
     }
 
     /// Lets excess wait for its turn, for `longest_wait` at most. What would wait longer is
@@ -142,15 +135,7 @@ impl<A: RateAlgorithm, W> RateLimiter<A, W> {
         A: Clone,
         W: Clone,
     {
-        let known = &self.settings;
-        let mut settings = Settings {
-            algorithm: known.algorithm.clone(),
-            cost: known.cost.clone(),
-            name: known.name,
-            longest_wait: known.longest_wait,
-            announced: known.announced,
-            anchor: OnceLock::new(),
-        };
+        let mut settings = self.settings.weighed(self.settings.cost.clone());
         change(&mut settings);
         Self::with(settings)
     }
@@ -244,9 +229,7 @@ impl<A: RateAlgorithm, W> RateLimiter<A, W> {
     }
 
     fn give_back(&self, cost: NonZeroU32) {
-        // No time is told here, and none is needed: what is given back was taken just now.
-        let algorithm = &self.settings.algorithm;
-        algorithm.give_back(&self.state, cost, Duration::ZERO);
+        self.settings.algorithm.give_back(&self.state, cost);
     }
 }
 
@@ -271,6 +254,21 @@ impl<A: RateAlgorithm + fmt::Debug, W> fmt::Debug for RateLimiter<A, W> {
 }
 
 impl<A: RateAlgorithm, W> Settings<A, W> {
+    /// The same for a limiter that weighs calls by `cost`, and that nobody has asked yet.
+    fn weighed<V>(&self, cost: V) -> Settings<A, V>
+    where
+        A: Clone,
+    {
+        Settings {
+            algorithm: self.algorithm.clone(),
+            cost,
+            name: self.name,
+            longest_wait: self.longest_wait,
+            announced: self.announced,
+            anchor: OnceLock::new(),
+        }
+    }
+
     #[inline]
     fn since_anchor(&self, now: &Now) -> Duration {
         let now = now.instant();

@@ -28,8 +28,8 @@ pub trait RateAlgorithm {
     /// How long until it would be, if nobody takes anything meanwhile.
     fn take(&self, state: &Self::State, cost: NonZeroU32, at: Duration) -> Result<(), Duration>;
 
-    /// Gives back what was taken.
-    fn give_back(&self, state: &Self::State, cost: NonZeroU32, at: Duration);
+    /// Gives back what was taken just now.
+    fn give_back(&self, state: &Self::State, cost: NonZeroU32);
 
     /// How much could be taken, and how long until everything could.
     fn left(&self, state: &Self::State, at: Duration) -> (u32, Duration);

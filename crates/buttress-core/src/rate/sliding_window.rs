@@ -55,10 +55,8 @@ impl RateAlgorithm for SlidingWindow {
         }
     }
 
-    fn give_back(&self, state: &WindowCounts, cost: NonZeroU32, at: Duration) {
-        let (index, _) = self.position(at);
+    fn give_back(&self, state: &WindowCounts, cost: NonZeroU32) {
         let mut counts = state.0.lock();
-        counts.move_to(index);
         // Taken in this window, or just before it began.
         let from_current = counts.current.min(cost.get());
         counts.current -= from_current;
@@ -222,7 +220,7 @@ mod tests {
         let window = SlidingWindow::new(2, MINUTE).unwrap();
         let state = WindowCounts::default();
         take(&window, &state, 2, Duration::ZERO);
-        window.give_back(&state, one(), Duration::ZERO);
+        window.give_back(&state, one());
         take(&window, &state, 1, Duration::ZERO);
         assert!(window.take(&state, one(), Duration::ZERO).is_err());
     }
@@ -261,7 +259,7 @@ mod tests {
                         let early = later.saturating_sub(Duration::from_nanos(1));
                         prop_assert!(window.take(&state, price, early).is_err());
                         prop_assert!(window.take(&state, price, later).is_ok());
-                        window.give_back(&state, price, later);
+                        window.give_back(&state, price);
                         at = later.as_nanos() as u64;
                     }
                 }
