@@ -14,8 +14,9 @@ use std::time::Instant;
 ///
 /// The danger of a policy per client is that clients choose how many there are: a map without a
 /// bound is a way to exhaust the service's memory, and one that searches for something to evict
-/// is a way to exhaust its processor. This map holds [`max_keys`](Self::max_keys) at most, and what a
-/// fresh key costs when it is full has a bound as well. To make room it forgets a state that is [idle](crate::Retention::Idle) or, failing that, one that has not been used for long.
+/// is a way to exhaust its processor. This map holds [`max_keys`](Self::max_keys) at most, and
+/// what a fresh key costs when it is full has a bound as well. To make room it forgets a state
+/// that is [idle](crate::Retention::Idle) or, failing that, one that has not been used for long.
 /// States that calls hold are never forgotten; if a handful of probes finds nothing else, the
 /// new key's call is refused with [`Reason::Overloaded`].
 ///
