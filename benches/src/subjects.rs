@@ -20,11 +20,11 @@ pub struct Subject {
 }
 
 macro_rules! subjects {
-    ($($name:literal, $peer:literal: $ours:ident, $theirs:path, $bare:ident, $shared:literal;)*) => {
+    ($($name:literal, $peer:literal: $ours:path, $theirs:path, $bare:ident, $shared:literal;)*) => {
         &[$(Subject {
             name: $name,
             peer: $peer,
-            ours: ours::$ours,
+            ours: $ours,
             theirs: $theirs,
             bare: ours::$bare,
             shared: $shared,
@@ -34,24 +34,24 @@ macro_rules! subjects {
 
 /// All of them.
 pub const SUBJECTS: &[Subject] = subjects! {
-    "bulkhead", "tower": bulkhead, rivals::tower_bulkhead, bare, true;
-    "bulkhead", "tower-resilience": bulkhead, rivals::resilience_bulkhead, bare, true;
-    "rate_limit", "tower": rate_limit, rivals::tower_rate_limit, bare, false;
-    "rate_limit", "tower-resilience": rate_limit, rivals::resilience_rate_limit, bare, true;
-    "rate_limit", "tower_governor": rate_limit_http, rivals::governor_rate_limit, bare_http, true;
-    "rate_limit_keyed", "tower_governor": rate_limit_keyed, rivals::governor_rate_limit_keyed, bare_http, true;
-    "rate_limit_keyed", "governor": rate_limit_keyed_plain, rivals::governor_keyed_plain, bare, true;
-    "timeout_ready", "tower": timeout_ready, rivals::tower_timeout_ready, bare, false;
-    "timeout_ready", "tower-http": timeout_ready_http, rivals::tower_http_timeout_ready, bare_http, false;
-    "timeout_ready", "tower-resilience": timeout_ready, rivals::resilience_timeout_ready, bare, false;
-    "timeout_pending", "tower": timeout_pending, rivals::tower_timeout_pending, bare, false;
-    "timeout_pending", "tower-resilience": timeout_pending, rivals::resilience_timeout_pending, bare, false;
-    "deadlines_pending", "tower": deadlines_pending, rivals::tower_deadlines_pending, bare, false;
-    "deadlines_pending", "tower-resilience": deadlines_pending, rivals::resilience_deadlines_pending, bare, false;
-    "stack_server", "tower-resilience": stack_server, rivals::resilience_stack_server, bare, true;
-    "refusal_plain", "bare": refusal_plain, ours::bare, bare, true;
-    "refusal_plain", "tower": refusal_bulkhead, rivals::tower_refusal, bare, true;
-    "refusal_plain", "tower-resilience": refusal_plain, rivals::resilience_refusal, bare, true;
-    "refusal_http", "bare": refusal_http, ours::bare_http, bare_http, true;
-    "refusal_http", "tower_governor": refusal_http, rivals::governor_refusal, bare_http, true;
+    "bulkhead", "tower": ours::bulkhead, rivals::tower_bulkhead, bare, true;
+    "bulkhead", "tower-resilience": ours::bulkhead, rivals::resilience_bulkhead, bare, true;
+    "rate_limit", "tower": ours::rate_limit, rivals::tower_rate_limit, bare, false;
+    "rate_limit", "tower-resilience": ours::rate_limit, rivals::resilience_rate_limit, bare, true;
+    "rate_limit", "tower_governor": ours::rate_limit_http, rivals::governor_rate_limit, bare_http, true;
+    "rate_limit_keyed", "tower_governor": ours::rate_limit_keyed, rivals::governor_rate_limit_keyed, bare_http, true;
+    "rate_limit_keyed", "governor": ours::rate_limit_keyed_plain, rivals::governor_keyed_plain, bare, true;
+    "timeout_ready", "tower": ours::timeout_ready, rivals::tower_timeout_ready, bare, false;
+    "timeout_ready", "tower-http": ours::timeout_ready_http, rivals::tower_http_timeout_ready, bare_http, false;
+    "timeout_ready", "tower-resilience": ours::timeout_ready, rivals::resilience_timeout_ready, bare, false;
+    "timeout_pending", "tower": ours::timeout_pending, rivals::tower_timeout_pending, bare, false;
+    "timeout_pending", "tower-resilience": ours::timeout_pending, rivals::resilience_timeout_pending, bare, false;
+    "deadlines_pending", "tower": ours::deadlines_pending, rivals::tower_deadlines_pending, bare, false;
+    "deadlines_pending", "tower-resilience": ours::deadlines_pending, rivals::resilience_deadlines_pending, bare, false;
+    "stack_server", "tower-resilience": ours::stack_server, rivals::resilience_stack_server, bare, true;
+    "refusal_plain", "bare": ours::refusal_plain, ours::bare, bare, true;
+    "refusal_plain", "tower": ours::refusal_bulkhead, rivals::tower_refusal, bare, true;
+    "refusal_plain", "tower-resilience": ours::refusal_plain, rivals::resilience_refusal, bare, true;
+    "refusal_http", "bare": ours::refusal_http, ours::bare_http, bare_http, true;
+    "refusal_http", "tower_governor": ours::refusal_http, rivals::governor_refusal, bare_http, true;
 };
