@@ -46,6 +46,8 @@ mod now;
 mod outcome;
 mod policy;
 pub mod protocol;
+#[cfg(feature = "http")]
+pub mod pushback;
 mod quota;
 pub mod rate;
 mod rejection;
