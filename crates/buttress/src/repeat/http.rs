@@ -1,7 +1,7 @@
 use super::judge::of_error;
 use super::peek::PeekBody;
 use super::replay::{KeptBody, ReplayBody};
-use super::{Answer, Judge, Look, Repeat};
+use super::{AnswerKind, Judge, Look, Repeat};
 use crate::deadline::Deadline;
 use ::http::{HeaderMap, HeaderName, Request, Response, request};
 use buttress_core::protocol::is_grpc;
@@ -93,19 +93,19 @@ where
         let classified = classifier.classify_response(&response);
         let mut response = response.map(PeekBody::new);
         let look = if let Some(rejection) = response.extensions().get::<Rejection>() {
-            let answer = Answer::Rejected(*rejection);
+            let answer = AnswerKind::Rejected(*rejection);
             with_pushback(judge(classified, None), answer, response.headers())
         } else if !is_grpc(response.headers()) {
-            let answer = Answer::Http(response.status());
+            let answer = AnswerKind::HttpStatus(response.status());
             with_pushback(judge(classified, None), answer, response.headers())
         } else if let Some(code) = grpc_code(response.headers()) {
-            let answer = Answer::Grpc(code);
+            let answer = AnswerKind::GrpcStatus(code);
             with_pushback(judge(classified, None), answer, response.headers())
         } else {
-            let answer = Answer::Http(response.status());
+            let answer = AnswerKind::HttpStatus(response.status());
             match peek_trailers(response.body_mut(), context) {
                 Some(trailers) => {
-                    let answer = grpc_code(trailers).map_or(answer, Answer::Grpc);
+                    let answer = grpc_code(trailers).map_or(answer, AnswerKind::GrpcStatus);
                     with_pushback(judge(classified, Some(trailers)), answer, trailers)
                 }
                 None => Look::new(judge(classified, None), answer),
@@ -137,7 +137,7 @@ where
     }
 }
 
-fn with_pushback(outcome: Outcome, answer: Answer, headers: &HeaderMap) -> Look {
+fn with_pushback(outcome: Outcome, answer: AnswerKind, headers: &HeaderMap) -> Look {
     let pushback = match outcome {
         Outcome::Success => None,
         _ => Pushback::of(headers),
@@ -220,7 +220,7 @@ mod tests {
         let fails = [("grpc-status", "14"), ("grpc-retry-pushback-ms", "50")];
         for answer in [grpc(&fails, vec![]), grpc(&[], vec![Ok(trailers(&fails))])] {
             let look = look(answer);
-            assert_eq!(look.answer, Answer::Grpc(14));
+            assert_eq!(look.answer, AnswerKind::GrpcStatus(14));
             assert_eq!(look.outcome, Outcome::Overload);
             let wait = Duration::from_millis(50);
             assert_eq!(look.pushback, Some(Pushback::After(wait)));
@@ -253,13 +253,13 @@ mod tests {
             answer
         };
         let callee = look(answer());
-        assert_eq!(callee.answer, Answer::Http(unavailable));
+        assert_eq!(callee.answer, AnswerKind::HttpStatus(unavailable));
         assert_eq!(callee.outcome, Outcome::Failure);
         let rejection = Rejection::new(buttress_core::Reason::BulkheadFull, "slots");
         let mut refused = answer();
         refused.extensions_mut().insert(rejection);
         let ours = look(refused);
-        assert_eq!(ours.answer, Answer::Rejected(rejection));
+        assert_eq!(ours.answer, AnswerKind::Rejected(rejection));
         assert_eq!(ours.outcome, Outcome::Cancelled);
     }
 }

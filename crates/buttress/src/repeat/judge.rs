@@ -1,4 +1,4 @@
-use super::{Answer, Look};
+use super::{AnswerKind, Look};
 use buttress_core::protocol::Classify;
 use buttress_core::{Plain, Rejection};
 use std::task::Context;
@@ -49,7 +49,7 @@ where
     ) -> (Result<Res, Err>, Look) {
         let outcome = protocol.outcome(&result);
         let answer = match &result {
-            Ok(_) => Answer::Answered,
+            Ok(_) => AnswerKind::Answered,
             Err(error) => of_error(error),
         };
         (result, Look::new(outcome, answer))
@@ -57,8 +57,10 @@ where
 }
 
 /// What an error of a type that nothing is known about is.
-pub(super) fn of_error<E: 'static>(error: &E) -> Answer {
-    Rejection::of(error).map_or(Answer::Failed, |rejection| Answer::Rejected(*rejection))
+pub(super) fn of_error<E: 'static>(error: &E) -> AnswerKind {
+    Rejection::of(error).map_or(AnswerKind::Failed, |rejection| {
+        AnswerKind::Rejected(*rejection)
+    })
 }
 
 #[cfg(test)]
@@ -80,10 +82,10 @@ mod tests {
         let full = Rejection::new(Reason::BulkheadFull, "slots");
         let refused = look(Err(full.into()));
         assert_eq!(refused.outcome, Outcome::Cancelled);
-        assert_eq!(refused.answer, Answer::Rejected(full));
+        assert_eq!(refused.answer, AnswerKind::Rejected(full));
         let failed = look(Err("no route to host".into()));
         assert_eq!(failed.outcome, Outcome::Failure);
-        assert_eq!(failed.answer, Answer::Failed);
+        assert_eq!(failed.answer, AnswerKind::Failed);
         assert_eq!(look(Ok(1)).outcome, Outcome::Success);
     }
 }

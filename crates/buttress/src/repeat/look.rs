@@ -10,7 +10,7 @@ pub struct Look {
     /// well counts as a success, since its end is not known yet.
     pub outcome: Outcome,
     /// What kind of answer it is.
-    pub answer: Answer,
+    pub answer: AnswerKind,
     /// What the callee says about being called again.
     #[cfg(feature = "http")]
     pub pushback: Option<Pushback>,
@@ -19,7 +19,7 @@ pub struct Look {
 /// What kind of answer it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Answer {
+pub enum AnswerKind {
     /// A layer of ours refused the attempt, or gave it up.
     Rejected(Rejection),
     /// The service failed with an error of its own: for a client, that there was no connection, or
@@ -29,14 +29,14 @@ pub enum Answer {
     Answered,
     /// An HTTP response with this status.
     #[cfg(feature = "http")]
-    Http(http::StatusCode),
+    HttpStatus(http::StatusCode),
     /// A gRPC response with this status code, which came before any message.
     #[cfg(feature = "http")]
-    Grpc(u16),
+    GrpcStatus(u16),
 }
 
 impl Look {
-    pub(super) const fn new(outcome: Outcome, answer: Answer) -> Self {
+    pub(super) const fn new(outcome: Outcome, answer: AnswerKind) -> Self {
         Self {
             outcome,
             answer,

@@ -18,7 +18,7 @@ mod peek;
 mod replay;
 
 pub use judge::Judge;
-pub use look::{Answer, Look};
+pub use look::{AnswerKind, Look};
 pub use protocol::Repeat;
 
 #[cfg(feature = "http")]
