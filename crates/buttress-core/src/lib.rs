@@ -17,6 +17,7 @@
 //! | [`Protocol`] | what these words mean for one kind of service: [`Plain`] or `Http` |
 //! | [`Slots`] | the state machine of a bulkhead |
 //! | [`RateLimiter`] | the state machine of a rate limit, over [`Gcra`] or [`SlidingWindow`] |
+//! | [`Breaker`] | the state machine of a circuit breaker |
 //! | [`Keyed`], [`Reloadable`], tuples, `Option` | policies made of policies |
 //!
 //! ```
@@ -37,6 +38,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod breaker;
 pub mod combine;
 #[cfg(feature = "http")]
 pub mod deadline_header;
@@ -49,12 +51,14 @@ pub mod protocol;
 #[cfg(feature = "http")]
 pub mod pushback;
 mod quota;
+mod random;
 pub mod rate;
 mod rejection;
 pub mod setting;
 mod slots;
 mod sync;
 
+pub use breaker::Breaker;
 pub use combine::{Keyed, Reloadable};
 pub use key::{Key, MissingKey, by_fn};
 pub use never::Never;
@@ -65,6 +69,7 @@ pub use policy::{Admission, PerKey, Permit, Policy, Retention};
 pub use protocol::Http;
 pub use protocol::{Plain, Protocol, Reject};
 pub use quota::Quota;
+pub use random::Random;
 pub use rate::{Gcra, RateLimiter, SlidingWindow};
 pub use rejection::{Reason, Rejection};
 pub use setting::SettingError;

@@ -4,6 +4,7 @@
 #[cfg(feature = "http")]
 mod body;
 mod bulkhead;
+pub mod circuit_breaker;
 mod clock;
 #[cfg(feature = "http")]
 pub mod deadline;
@@ -21,6 +22,7 @@ pub mod timeout;
 mod timer;
 
 pub use bulkhead::{Bulkhead, BulkheadBuilder};
+pub use buttress_core::breaker::{CancelledCounts, CircuitState, OverloadCounts};
 pub use buttress_core::protocol;
 pub use buttress_core::rate;
 pub use buttress_core::{
@@ -28,6 +30,7 @@ pub use buttress_core::{
     Quota, RateLimiter, Reason, Reject, Rejection, Retention, SettingError, SlidingWindow, Slots,
     by_fn, combine::MissingKeyMeans,
 };
+pub use circuit_breaker::{CircuitBreaker, CircuitBreakerBuilder};
 #[cfg(feature = "http")]
 pub use deadline::{Deadline, IncomingDeadline, OutgoingDeadline};
 pub use guard::{Guard, GuardFuture, GuardLayer, GuardProtocol, guard};
