@@ -1,7 +1,7 @@
 //! What is compared with what.
 
 use crate::measure::Runner;
-use crate::{ours, rivals};
+use crate::{breaker, ours, rivals};
 
 /// A job that ours and a rival do.
 pub struct Subject {
@@ -54,4 +54,14 @@ pub const SUBJECTS: &[Subject] = subjects! {
     "refusal_plain", "tower-resilience": ours::refusal_plain, rivals::resilience_refusal, bare, true;
     "refusal_http", "bare": ours::refusal_http, ours::bare_http, bare_http, true;
     "refusal_http", "tower_governor": ours::refusal_http, rivals::governor_refusal, bare_http, true;
+    "breaker", "recloser": breaker::defaults, breaker::recloser_count, bare, true;
+    "breaker", "tower-resilience": breaker::defaults, breaker::resilience_count, bare, true;
+    "breaker_count", "recloser": breaker::count, breaker::recloser_count, bare, true;
+    "breaker_count", "failsafe": breaker::count, breaker::failsafe_count, bare, true;
+    "breaker_count", "tower-resilience": breaker::count, breaker::resilience_count, bare, true;
+    "breaker_latency", "tower-resilience": breaker::latency, breaker::resilience_latency, bare, true;
+    "breaker_time_100k", "tower-resilience": breaker::time_100k, breaker::resilience_time_100k, bare, false;
+    "breaker_open", "recloser": breaker::open, breaker::recloser_open, bare, true;
+    "breaker_open", "failsafe": breaker::open, breaker::failsafe_open, bare, true;
+    "breaker_open", "tower-resilience": breaker::open, breaker::resilience_open, bare, true;
 };

@@ -1,5 +1,6 @@
 //! The last so many calls.
 
+use super::divisor::Divisor;
 use super::transition::Tally;
 use crate::sync::{AtomicU32, AtomicU64};
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,7 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 /// bits are set is known at any time, so nothing is ever added up.
 #[derive(Debug)]
 pub(super) struct CountWindow {
-    places: u64,
+    places: Divisor,
     calls: AtomicU64,
     failed: Bits,
     slow: Option<Bits>,
@@ -19,7 +20,7 @@ pub(super) struct CountWindow {
 impl CountWindow {
     pub(super) fn new(calls: u32, tells_slow: bool) -> Self {
         Self {
-            places: u64::from(calls),
+            places: Divisor::new(calls.into()),
             calls: AtomicU64::new(0),
             failed: Bits::new(calls),
             slow: tells_slow.then(|| Bits::new(calls)),
@@ -30,7 +31,7 @@ impl CountWindow {
     #[inline]
     pub(super) fn record(&self, failed: bool, slow: bool) -> Option<Tally> {
         let calls = self.calls.fetch_add(1, Relaxed);
-        let place = (calls % self.places) as usize;
+        let place = self.places.divide(calls).1 as usize;
         self.failed.set(place, failed);
         if let Some(bits) = &self.slow {
             bits.set(place, slow);
@@ -45,7 +46,7 @@ impl CountWindow {
 
     #[inline]
     fn tally_of(&self, calls: u64) -> Tally {
-        let calls = calls.min(self.places);
+        let calls = calls.min(self.places.by());
         // A call that is being counted may have set its bits already.
         Tally {
             calls,

@@ -27,14 +27,6 @@ pub(super) enum InARow {
     Leaves,
 }
 
-impl Record {
-    pub(super) const SUCCESS: Self = Self {
-        failed: false,
-        in_a_row: InARow::Ends,
-        slow: false,
-    };
-}
-
 #[derive(Debug)]
 pub(super) struct Counts {
     in_a_row: AtomicU32,

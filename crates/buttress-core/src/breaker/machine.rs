@@ -3,13 +3,16 @@
 use super::counts::{Counts, Record};
 use super::ledger::Ledger;
 use super::permit::BreakerPermit;
-use super::probes::{Probe, Result as ProbeResult};
-use super::settings::{Checked, nanoseconds};
+use super::probes::Result as ProbeResult;
+use super::settings::Checked;
 use super::state::{Mode, Phase, Word};
+use super::ticket::Ticket;
 use super::transition::{Cause, Snapshot, Transition};
+use crate::never::Never;
 use crate::now::Now;
+use crate::policy::Admission;
 use crate::rejection::{Reason, Rejection};
-use crate::sync::{AtomicU64, Mutex};
+use crate::sync::{AtomicU32, AtomicU64, Mutex};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -24,6 +27,8 @@ pub(super) struct Machine {
     pub(super) settings: Arc<Checked>,
     /// The callee asked not to be called before this time.
     not_before: AtomicU64,
+    /// What callees asked calls for that are not over yet, in milliseconds.
+    pub(super) pushback: AtomicU32,
     would_have_refused: AtomicU64,
     /// The word changes only under its lock.
     ledger: Mutex<Ledger>,
@@ -45,6 +50,7 @@ impl Machine {
             counts: Counts::new(&settings),
             settings,
             not_before: AtomicU64::new(0),
+            pushback: AtomicU32::new(0),
             would_have_refused: AtomicU64::new(0),
             ledger: Mutex::new(Ledger::default()),
             one_of_many,
@@ -57,15 +63,42 @@ impl Machine {
     }
 
     #[inline]
-    pub(super) fn admit(self: &Arc<Self>, now: &Now) -> Result<BreakerPermit, Rejection> {
+    pub(super) fn admit(self: &Arc<Self>, now: &Now) -> Admission<BreakerPermit, Never> {
         let word = self.word();
         if word.is_closed_and_automatic() {
-            return Ok(self.let_pass(word, now));
+            return Admission::Admitted(self.let_pass(word, now));
         }
+        self.admit_unless_open(word, now)
+    }
+
+    /// Admits a call whose result counts in the state of `word`.
+    #[inline]
+    fn let_pass(self: &Arc<Self>, word: Word, now: &Now) -> BreakerPermit {
+        let start = if self.settings.reads_clock {
+            self.begin(now)
+        } else {
+            0
+        };
+        BreakerPermit::new(self, Ticket::new(word, start))
+    }
+
+    #[inline(never)]
+    fn begin(&self, now: &Now) -> u64 {
+        let start = self.settings.since_anchor(now);
+        self.counts.move_to(start);
+        start
+    }
+
+    #[inline(never)]
+    fn admit_unless_open(
+        self: &Arc<Self>,
+        word: Word,
+        now: &Now,
+    ) -> Admission<BreakerPermit, Never> {
         match (word.mode(), word.phase()) {
-            (Mode::ForcedOpen, _) => Err(self.rejection()),
-            (Mode::Disabled, _) => Ok(BreakerPermit::uncounted(self)),
-            (_, Phase::Closed) => Ok(self.let_pass(word, now)),
+            (Mode::ForcedOpen, _) => Admission::Refused(self.rejection()),
+            (Mode::Disabled, _) => Admission::Admitted(BreakerPermit::new(self, Ticket::NONE)),
+            (_, Phase::Closed) => Admission::Admitted(self.let_pass(word, now)),
             (_, Phase::Open | Phase::HalfOpen) => {
                 let at = self.settings.since_anchor(now);
                 if at < self.gate.load(Relaxed) {
@@ -76,39 +109,31 @@ impl Machine {
         }
     }
 
-    /// Admits a call whose result counts in the state of `word`.
     #[inline]
-    fn let_pass(self: &Arc<Self>, word: Word, now: &Now) -> BreakerPermit {
-        let mut start = 0;
-        if self.settings.reads_clock {
-            start = self.settings.since_anchor(now);
-            self.counts.move_to(start);
-        }
-        BreakerPermit::counted(self, word, start)
-    }
-
-    fn refuse(self: &Arc<Self>, word: Word, at: u64) -> Result<BreakerPermit, Rejection> {
+    fn refuse(self: &Arc<Self>, word: Word, at: u64) -> Admission<BreakerPermit, Never> {
         if word.mode() == Mode::MetricsOnly {
             self.would_have_refused.fetch_add(1, Relaxed);
-            return Ok(BreakerPermit::uncounted(self));
+            return Admission::Admitted(BreakerPermit::new(self, Ticket::NONE));
         }
-        Err(match word.phase() {
+        let rejection = self.rejection();
+        Admission::Refused(match word.phase() {
             Phase::Open => {
                 let wait = self.gate.load(Relaxed).saturating_sub(at);
-                self.rejection().retry_after(Duration::from_nanos(wait))
+                rejection.retry_after(Duration::from_nanos(wait))
             }
             // The probes are out, and when they will be back nobody knows.
-            _ => self.rejection(),
+            _ => rejection,
         })
     }
 
+    #[inline]
     fn rejection(&self) -> Rejection {
         Rejection::new(Reason::CircuitOpen, self.settings.name)
     }
 
     /// The open time may be over, or a probe's slot free: takes it, or finds that it is not so.
     #[cold]
-    fn admit_probe(self: &Arc<Self>, at: u64, now: &Now) -> Result<BreakerPermit, Rejection> {
+    fn admit_probe(self: &Arc<Self>, at: u64, now: &Now) -> Admission<BreakerPermit, Never> {
         let settings = &*self.settings;
         let mut ledger = self.ledger.lock();
         let word = self.word();
@@ -120,8 +145,8 @@ impl Machine {
             if at < self.gate.load(Relaxed) {
                 return self.refuse(word, at);
             }
-            ledger.probes.begin();
             let next = word.next(word.mode(), Phase::HalfOpen);
+            ledger.probes.begin(next.generation());
             self.change(&mut ledger, next, Cause::OpenTimePassed, at, now);
         } else if !ledger.probes.has_slot(settings) {
             if at < ledger.probes.lost_at(settings) {
@@ -132,36 +157,40 @@ impl Machine {
                 self.tell(ledger);
                 return self.admit(now);
             }
+            let next = word.next(word.mode(), Phase::HalfOpen);
+            self.word.store(next.0, Release);
         }
-        let probe = ledger.probes.take(at);
+        ledger.probes.take(at);
         self.set_gate(&ledger);
-        let permit = BreakerPermit::probe(self, self.word(), at, probe);
+        let permit = BreakerPermit::new(self, Ticket::probe(self.word(), at));
         self.tell(ledger);
-        Ok(permit)
+        Admission::Admitted(permit)
     }
 
-    /// A probe's answer has begun.
-    pub(super) fn probe_is_answered(&self, word: Word, probe: &mut Probe) {
+    /// A probe's answer has begun. Returns whether that is worth a note.
+    pub(super) fn probe_is_answered(&self, ticket: Ticket) -> bool {
         let mut ledger = self.ledger.lock();
-        if self.word() == word {
-            ledger.probes.answer(probe);
+        let news = ticket.is_of(self.word()) && !ticket.is_answered();
+        if news {
+            ledger.probes.answer();
         }
+        news
     }
 
     /// A probe is over. Without a time nothing can have been learnt.
-    pub(super) fn probe_is_over(
-        &self,
-        word: Word,
-        probe: Probe,
-        result: ProbeResult,
-        now: Option<&Now>,
-    ) {
+    pub(super) fn probe_is_over(&self, ticket: Ticket, result: ProbeResult, now: Option<&Now>) {
         let mut ledger = self.ledger.lock();
+        let word = self.word();
+        let rounds = word.generation().wrapping_sub(ledger.probes.since);
+        let Some(age) = ticket.age(word) else {
+            return;
+        };
         // A probe of an earlier half-open state has no slot in this one.
-        if self.word() != word {
+        if word.phase() != Phase::HalfOpen || u64::from(age) > rounds {
             return;
         }
-        ledger.probes.finish(probe, result);
+        let probes = &mut ledger.probes;
+        probes.finish(age == 0, ticket.is_answered(), result);
         let decided = now.is_some_and(|now| self.decide(&mut ledger, now));
         if !decided {
             self.set_gate(&ledger);
@@ -187,26 +216,32 @@ impl Machine {
 
     /// Counts a call that a closed breaker admitted, and opens it if that was one too many.
     #[inline]
-    pub(super) fn record(&self, word: Word, record: Record, now: &Now) {
+    pub(super) fn record(&self, ticket: Ticket, record: Record, now: &Now) {
         if let Some(cause) = self.counts.record(record, &self.settings) {
-            self.trip(word, cause, now);
+            self.trip(ticket, cause, now);
         }
     }
 
     #[cold]
-    fn trip(&self, word: Word, cause: Cause, now: &Now) {
+    fn trip(&self, ticket: Ticket, cause: Cause, now: &Now) {
         let mut ledger = self.ledger.lock();
         // Of several calls that are one too many, the first one opens it.
-        if self.word() == word {
+        if ticket.is_of(self.word()) {
             let at = self.settings.since_anchor(now);
             self.open(&mut ledger, cause, at, now);
             self.tell(ledger);
         }
     }
 
-    /// The callee asked not to be called for so many nanoseconds.
+    /// The callee asked a call not to be called for so many milliseconds. It takes effect when the
+    /// call is over.
+    pub(super) fn note_pushback(&self, wait: u32) {
+        self.pushback.fetch_max(wait, Relaxed);
+    }
+
     #[cold]
-    pub(super) fn push_back(&self, wait: u64, now: &Now) {
+    pub(super) fn heed_pushback(&self, now: &Now) {
+        let wait = u64::from(self.pushback.swap(0, Relaxed)) * 1_000_000;
         let at = self.settings.since_anchor(now);
         let until = at + wait.min(self.settings.open_time.longest);
         self.not_before.fetch_max(until, Relaxed);
@@ -395,9 +430,4 @@ impl fmt::Debug for Machine {
             .field("state", &self.word().state())
             .finish_non_exhaustive()
     }
-}
-
-/// A time as a permit or a pushback holds it.
-pub(super) fn of_duration(wait: Duration) -> u64 {
-    nanoseconds(wait.min(crate::setting::LONGEST))
 }

@@ -8,6 +8,7 @@
 
 mod count_window;
 mod counts;
+mod divisor;
 mod ledger;
 #[cfg(all(test, loom))]
 mod loom_tests;
@@ -18,6 +19,7 @@ mod settings;
 mod state;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod ticket;
 mod time_window;
 mod transition;
 
@@ -147,10 +149,7 @@ impl<C: ?Sized> Policy<C> for Breaker {
 
     #[inline]
     fn admit(&self, _: &C, now: &Now) -> Admission<BreakerPermit, Never> {
-        match self.machine.admit(now) {
-            Ok(permit) => Admission::Admitted(permit),
-            Err(rejection) => Admission::Refused(rejection),
-        }
+        self.machine.admit(now)
     }
 
     fn poll_admit(

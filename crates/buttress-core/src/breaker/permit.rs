@@ -1,13 +1,14 @@
 use super::counts::{InARow, Record};
-use super::machine::{Machine, of_duration};
-use super::probes::{Probe, Result as ProbeResult};
+use super::machine::Machine;
+use super::probes::Result as ProbeResult;
 use super::settings::OverloadCounts;
-use super::state::Word;
+use super::ticket::Ticket;
 use crate::now::Now;
 use crate::outcome::Outcome;
 use crate::policy::Permit;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// A call that a breaker admitted.
@@ -16,44 +17,130 @@ use std::time::Duration;
 #[must_use = "a call that is dropped is not counted"]
 pub struct BreakerPermit {
     machine: Arc<Machine>,
-    /// The word that admitted it: if it has changed since, the result comes too late.
-    word: Word,
-    /// When it began, where that is of interest.
-    start: u64,
-    /// For how long the callee asked not to be called again, in nanoseconds.
-    pushback: u64,
-    probe: Option<Probe>,
-    answered: bool,
+    ticket: Ticket,
 }
 
 impl BreakerPermit {
     #[inline]
-    pub(super) fn counted(machine: &Arc<Machine>, word: Word, start: u64) -> Self {
+    pub(super) fn new(machine: &Arc<Machine>, ticket: Ticket) -> Self {
         Self {
             machine: Arc::clone(machine),
-            word,
-            start,
-            pushback: 0,
-            probe: None,
-            answered: false,
+            ticket,
+        }
+    }
+}
+
+impl Permit for BreakerPermit {
+    #[inline]
+    fn complete(mut self, outcome: Outcome, now: &Now) {
+        self.machine.is_over(self.ticket, outcome, now);
+        // Nothing is left to give back.
+        self.ticket = Ticket::NONE;
+    }
+
+    fn pushback(&mut self, wait: Duration) {
+        if self.ticket != Ticket::NONE {
+            // Rounded up, so that it is not too early; 49 days at most.
+            let wait = wait.as_nanos().div_ceil(1_000_000);
+            let wait = u32::try_from(wait).unwrap_or(u32::MAX);
+            self.machine.note_pushback(wait);
         }
     }
 
-    pub(super) fn uncounted(machine: &Arc<Machine>) -> Self {
-        Self::counted(machine, Word::NONE, 0)
+    fn answered(&mut self) {
+        if !self.ticket.is_probe() || self.machine.probe_is_answered(self.ticket) {
+            self.ticket = self.ticket.answered();
+        }
     }
+}
 
-    pub(super) fn probe(machine: &Arc<Machine>, word: Word, start: u64, probe: Probe) -> Self {
-        let mut permit = Self::counted(machine, word, start);
-        permit.probe = Some(probe);
-        permit
-    }
-
-    /// What the call means that ran for so long; `None` if nothing.
+impl Drop for BreakerPermit {
     #[inline]
-    fn judge(&self, outcome: Outcome, ran: u64) -> Option<Record> {
-        let settings = &*self.machine.settings;
-        let slow = ran >= settings.slow_after;
+    fn drop(&mut self) {
+        if self.ticket.is_probe() {
+            let nothing = ProbeResult::Nothing;
+            self.machine.probe_is_over(self.ticket, nothing, None);
+        }
+    }
+}
+
+impl fmt::Debug for BreakerPermit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BreakerPermit")
+            .field("probe", &self.ticket.is_probe())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How calls end.
+impl Machine {
+    #[inline(never)]
+    fn is_over(&self, ticket: Ticket, outcome: Outcome, now: &Now) {
+        if outcome != Outcome::Success || ticket.is_probe() {
+            return self.is_otherwise_over(ticket, outcome, now);
+        }
+        if !ticket.is_of(self.word()) {
+            return;
+        }
+        // A success is not asked how long it ran unless it may be slow: reading the clock costs
+        // more than everything else here.
+        let slow = self.settings.tells_slow && self.ran(ticket, now) >= self.settings.slow_after;
+        let record = Record {
+            failed: false,
+            in_a_row: InARow::Ends,
+            slow,
+        };
+        self.record(ticket, record, now);
+    }
+
+    #[inline(never)]
+    fn is_otherwise_over(&self, ticket: Ticket, outcome: Outcome, now: &Now) {
+        let failed = matches!(outcome, Outcome::Failure | Outcome::Overload);
+        if failed && self.pushback.load(Relaxed) != 0 {
+            self.heed_pushback(now);
+        }
+        if ticket.is_probe() {
+            return self.complete_probe(ticket, outcome, now);
+        }
+        if !ticket.is_of(self.word()) {
+            return;
+        }
+        let ran = if self.settings.reads_clock {
+            self.ran(ticket, now)
+        } else {
+            0
+        };
+        if let Some(record) = self.judge(ticket, outcome, ran) {
+            self.record(ticket, record, now);
+        }
+    }
+
+    fn complete_probe(&self, ticket: Ticket, outcome: Outcome, now: &Now) {
+        let ran = self.ran(ticket, now);
+        // Streams end when their reader leaves, and nothing better can be learnt from them.
+        let streamed = outcome == Outcome::Cancelled
+            && ticket.is_answered()
+            && ran >= self.settings.probe_patience;
+        let result = match self.judge(ticket, outcome, ran) {
+            Some(record) if record.failed || record.slow => ProbeResult::Failed,
+            Some(_) => ProbeResult::Succeeded,
+            None if streamed => ProbeResult::Succeeded,
+            None => ProbeResult::Nothing,
+        };
+        self.probe_is_over(ticket, result, Some(now));
+    }
+
+    /// For how long the call ran. Moves the window on, too.
+    #[inline]
+    fn ran(&self, ticket: Ticket, now: &Now) -> u64 {
+        let at = self.settings.since_anchor(now);
+        self.counts.move_to(at);
+        ticket.ran(at)
+    }
+
+    /// What a call means that ran for so long; `None` if nothing.
+    fn judge(&self, ticket: Ticket, outcome: Outcome, ran: u64) -> Option<Record> {
+        let slow = ran >= self.settings.slow_after;
         let record = |failed, in_a_row| Record {
             failed,
             in_a_row,
@@ -62,97 +149,17 @@ impl BreakerPermit {
         match outcome {
             Outcome::Success => Some(record(false, InARow::Ends)),
             Outcome::Failure => Some(record(true, InARow::Adds)),
-            Outcome::Overload => match settings.overload {
+            Outcome::Overload => match self.settings.overload {
                 OverloadCounts::AsFailure => Some(record(true, InARow::Adds)),
                 OverloadCounts::ForTheRate => Some(record(true, InARow::Leaves)),
                 OverloadCounts::AsNothing => None,
             },
             // The caller waited for an answer for as long as makes a callee a dead one.
-            Outcome::Cancelled if ran >= settings.hung_after && !self.answered => {
+            Outcome::Cancelled if ran >= self.settings.hung_after && !ticket.is_answered() => {
                 Some(record(true, InARow::Adds))
             }
             Outcome::Cancelled if slow => Some(record(false, InARow::Leaves)),
             Outcome::Cancelled => None,
         }
-    }
-
-    /// For how long the call ran, where that is of interest: a success is not asked unless it may
-    /// be slow, since reading the clock costs more than everything else here.
-    #[inline]
-    fn ran(&self, outcome: Outcome, now: &Now) -> u64 {
-        let settings = &*self.machine.settings;
-        let asks = settings.tells_slow || outcome != Outcome::Success;
-        if !(asks && settings.reads_clock) {
-            return 0;
-        }
-        let at = settings.since_anchor(now);
-        self.machine.counts.move_to(at);
-        at.saturating_sub(self.start)
-    }
-
-    #[cold]
-    fn complete_probe(&self, probe: Probe, outcome: Outcome, now: &Now) {
-        let settings = &self.machine.settings;
-        let ran = settings.since_anchor(now).saturating_sub(self.start);
-        // Streams end when their reader leaves, and nothing better can be learnt from them.
-        let streamed =
-            outcome == Outcome::Cancelled && self.answered && ran >= settings.probe_patience;
-        let result = match self.judge(outcome, ran) {
-            Some(record) if record.failed || record.slow => ProbeResult::Failed,
-            Some(_) => ProbeResult::Succeeded,
-            None if streamed => ProbeResult::Succeeded,
-            None => ProbeResult::Nothing,
-        };
-        let machine = &self.machine;
-        machine.probe_is_over(self.word, probe, result, Some(now));
-    }
-}
-
-impl Permit for BreakerPermit {
-    #[inline]
-    fn complete(mut self, outcome: Outcome, now: &Now) {
-        if self.pushback != 0 && outcome != Outcome::Success {
-            self.machine.push_back(self.pushback, now);
-        }
-        if let Some(probe) = self.probe.take() {
-            return self.complete_probe(probe, outcome, now);
-        }
-        if self.machine.word() != self.word {
-            return;
-        }
-        if let Some(record) = self.judge(outcome, self.ran(outcome, now)) {
-            self.machine.record(self.word, record, now);
-        }
-    }
-
-    fn pushback(&mut self, wait: Duration) {
-        if self.word != Word::NONE {
-            self.pushback = of_duration(wait);
-        }
-    }
-
-    fn answered(&mut self) {
-        self.answered = true;
-        if let Some(probe) = &mut self.probe {
-            self.machine.probe_is_answered(self.word, probe);
-        }
-    }
-}
-
-impl Drop for BreakerPermit {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(probe) = self.probe.take() {
-            let nothing = ProbeResult::Nothing;
-            self.machine.probe_is_over(self.word, probe, nothing, None);
-        }
-    }
-}
-
-impl fmt::Debug for BreakerPermit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BreakerPermit")
-            .field("probe", &self.probe.is_some())
-            .finish_non_exhaustive()
     }
 }

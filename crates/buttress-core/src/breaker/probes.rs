@@ -11,7 +11,8 @@ use super::settings::Checked;
 /// free, and what they may still say counts, but they have no slot to give back any more.
 #[derive(Debug, Default)]
 pub(super) struct Probes {
-    pub(super) round: u32,
+    /// The generation in which the breaker became half-open. Each new round is one more.
+    pub(super) since: u64,
     /// Under way, of this round.
     pub(super) out: u32,
     /// Of those, the ones whose answers have begun.
@@ -31,17 +32,13 @@ pub(super) enum Result {
     Nothing,
 }
 
-/// A probe's part of the breaker's memory.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Probe {
-    pub(super) round: u32,
-    pub(super) answered: bool,
-}
-
 impl Probes {
     /// A breaker has just become half-open.
-    pub(super) fn begin(&mut self) {
-        *self = Self::default();
+    pub(super) fn begin(&mut self, generation: u64) {
+        *self = Self {
+            since: generation,
+            ..Self::default()
+        };
     }
 
     pub(super) fn has_slot(&self, settings: &Checked) -> bool {
@@ -60,35 +57,26 @@ impl Probes {
     /// Gives up those that are out. One that is being answered all the while is a success: what
     /// it asked for is a stream without an end.
     pub(super) fn give_up(&mut self) {
-        self.round = self.round.wrapping_add(1);
         self.succeeded = self.succeeded.saturating_add(self.answered);
         (self.out, self.answered) = (0, 0);
     }
 
-    pub(super) fn take(&mut self, at: u64) -> Probe {
+    pub(super) fn take(&mut self, at: u64) {
         self.out += 1;
         self.latest = self.latest.max(at);
-        Probe {
-            round: self.round,
-            answered: false,
-        }
     }
 
-    /// A probe's answer has begun.
-    pub(super) fn answer(&mut self, probe: &mut Probe) {
-        if probe.round == self.round && !probe.answered {
-            probe.answered = true;
-            self.answered += 1;
-        }
+    /// A probe of this round has begun to be answered.
+    pub(super) fn answer(&mut self) {
+        self.answered += 1;
     }
 
-    /// A probe is over.
-    pub(super) fn finish(&mut self, probe: Probe, result: Result) {
-        let known = probe.round == self.round;
-        if known {
+    /// A probe is over: of this round, or given up in an earlier one.
+    pub(super) fn finish(&mut self, this_round: bool, answered: bool, result: Result) {
+        if this_round {
             self.out = self.out.saturating_sub(1);
-            self.answered = self.answered.saturating_sub(u32::from(probe.answered));
-        } else if probe.answered {
+            self.answered = self.answered.saturating_sub(u32::from(answered));
+        } else if answered {
             // It was counted when it was given up.
             return;
         }

@@ -36,8 +36,8 @@ impl CircuitState {
 /// of mode, and the generation.
 ///
 /// The generation grows with each change, so no two states of a breaker's life have the same word.
-/// A call keeps the word that admitted it; when it is over it counts only if the word is still the
-/// same. So what comes late from before an outage can neither close nor open anything.
+/// A call keeps the generation that admitted it; when it is over it counts only if that is still
+/// the same. So what comes late from before an outage can neither close nor open anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Word(pub(super) u64);
 
@@ -64,9 +64,6 @@ impl Word {
     /// Closed and automatic, the first generation: what all the fast paths look for is zero.
     pub(super) const START: Self = Self(0);
 
-    /// The word of calls that count in no state.
-    pub(super) const NONE: Self = Self(u64::MAX);
-
     #[inline]
     pub(super) const fn is_closed_and_automatic(self) -> bool {
         self.0 & ((1 << BITS) - 1) == 0
@@ -90,6 +87,12 @@ impl Word {
         }
     }
 
+    /// How many changes there have been.
+    #[inline]
+    pub(super) const fn generation(self) -> u64 {
+        self.0 >> BITS
+    }
+
     /// Whether decisions are made at all.
     pub(super) const fn decides(self) -> bool {
         matches!(self.mode(), Mode::Automatic | Mode::MetricsOnly)
@@ -97,7 +100,7 @@ impl Word {
 
     /// The word after a change to this.
     pub(super) const fn next(self, mode: Mode, phase: Phase) -> Self {
-        let generation = (self.0 >> BITS).wrapping_add(1);
+        let generation = self.generation().wrapping_add(1);
         Self(generation << BITS | (mode as u64) << 2 | phase as u64)
     }
 

@@ -1,5 +1,6 @@
 //! The last while.
 
+use super::divisor::Divisor;
 use super::transition::Tally;
 use crate::sync::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,7 +14,7 @@ use std::sync::atomic::Ordering::Relaxed;
 #[derive(Debug)]
 pub(super) struct TimeWindow {
     /// Nanoseconds.
-    bucket: u64,
+    bucket: Divisor,
     /// The number of the latest bucket.
     latest: AtomicU64,
     /// The number of the latest bucket with anything bad in it, plus 1.
@@ -29,7 +30,7 @@ impl TimeWindow {
     /// A window of so many nanoseconds.
     pub(super) fn new(length: u64, tells_slow: bool) -> Self {
         Self {
-            bucket: length.div_ceil(u64::from(BUCKETS)),
+            bucket: Divisor::new(length.div_ceil(u64::from(BUCKETS))),
             latest: AtomicU64::new(0),
             latest_bad: AtomicU64::new(0),
             calls: Series::new(),
@@ -41,7 +42,7 @@ impl TimeWindow {
     /// Moves the window on to a time.
     #[inline]
     pub(super) fn move_to(&self, at: u64) {
-        let bucket = at / self.bucket;
+        let (bucket, _) = self.bucket.divide(at);
         if self.latest.load(Relaxed) < bucket {
             self.latest.fetch_max(bucket, Relaxed);
         }
