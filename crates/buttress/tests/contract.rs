@@ -7,8 +7,8 @@
 
 use buttress::testing::{BrokenRule, Contract, Fixture};
 use buttress::{
-    Bulkhead, IncomingDeadline, OutgoingDeadline, Plain, RateLimit, Reloadable, Timeout, by_fn,
-    guard,
+    Bulkhead, CircuitBreaker, IncomingDeadline, OutgoingDeadline, Plain, RateLimit, Reloadable,
+    Timeout, by_fn, guard,
 };
 use std::time::Duration;
 
@@ -152,6 +152,44 @@ keeps_the_contract! {
 
     sliding_window_http: Contract::new(|| {
         Fixture::new(RateLimit::per_second(1_000_000).sliding_window().build().unwrap())
+    }).check_http();
+
+    circuit_breaker_plain: Contract::new(|| {
+        Fixture::new(CircuitBreaker::new("callee").unwrap().protocol(Plain::new()))
+    }).check_plain();
+
+    circuit_breaker_http: Contract::new(|| {
+        let second = Duration::from_secs(1);
+        let breaker = CircuitBreaker::builder("callee").slow_calls(second, 0.5);
+        Fixture::new(breaker.count_window(100).build().unwrap())
+    }).check_http();
+
+    circuit_breaker_metrics_only_http: Contract::new(|| {
+        let breaker = CircuitBreaker::new("callee").unwrap();
+        breaker.metrics_only();
+        Fixture::new(breaker)
+    }).check_http();
+
+    circuit_breaker_open_plain: Contract::new(|| {
+        let breaker = CircuitBreaker::new("callee").unwrap();
+        breaker.force_open();
+        Fixture::new(breaker.protocol(Plain::new()))
+    }).refusing().check_plain();
+
+    circuit_breaker_open_http: Contract::new(|| {
+        let breaker = CircuitBreaker::new("callee").unwrap();
+        breaker.force_open();
+        Fixture::new(breaker)
+    }).refusing().check_http();
+
+    circuit_breaker_per_key_plain: Contract::new(|| {
+        let breakers = CircuitBreaker::builder("callee").by(by_fn(key::<u32>()));
+        Fixture::new(breakers.build().unwrap().protocol(Plain::new()))
+    }).check_plain();
+
+    circuit_breaker_per_key_http: Contract::new(|| {
+        let key = by_fn(key::<http::Request<buttress::testing::Body>>());
+        Fixture::new(CircuitBreaker::builder("callee").by(key).build().unwrap())
     }).check_http();
 
     timeout_plain: Contract::new(|| {

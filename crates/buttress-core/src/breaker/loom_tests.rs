@@ -112,7 +112,9 @@ fn loom_of_several_failures_one_opens_it() {
         let permits = [admit(&breaker, at).unwrap(), admit(&breaker, at).unwrap()];
         let threads = permits
             .map(|permit| thread::spawn(move || permit.complete(Outcome::Failure, &Now::at(at))));
-        threads.map(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         let snapshot = breaker.snapshot(&Now::at(at));
         assert_eq!((snapshot.state, snapshot.openings), (CircuitState::Open, 1));
         assert_eq!(snapshot.retry_after, Some(OPEN));
@@ -129,7 +131,9 @@ fn loom_two_probes_decide_once() {
             let outcome = outcomes.next().unwrap();
             thread::spawn(move || probe.complete(outcome, &Now::at(at)))
         });
-        threads.map(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         let snapshot = breaker.snapshot(&Now::at(at));
         assert_eq!((snapshot.state, snapshot.openings), (CircuitState::Open, 2));
     });

@@ -252,7 +252,7 @@ impl BreakerSettings {
 
     fn check_probes(&self, windowed: bool) -> Result<(), SettingError> {
         let most = if windowed { self.min_calls } else { u32::MAX };
-        if windowed && self.probes > most {
+        if windowed && self.min_calls > 0 && self.probes > most {
             // To be let in again, a callee would need more luck than to be left alone.
             let allowed = format!("from 1 to the {most} calls of `min_calls`");
             return Err(SettingError::new("probes", self.probes, allowed));
