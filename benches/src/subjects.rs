@@ -63,5 +63,5 @@ pub const SUBJECTS: &[Subject] = subjects! {
     "breaker_time_100k", "tower-resilience": breaker::time_100k, breaker::resilience_time_100k, bare, false;
     "breaker_open", "recloser": breaker::open, breaker::recloser_open, bare, true;
     "breaker_open", "failsafe": breaker::open, breaker::failsafe_open, bare, true;
-    "breaker_open", "tower-resilience": breaker::open, breaker::resilience_open, bare, true;
+    "breaker_open", "tower-resilience": breaker::open, breaker::resilience_open, bare, false;
 };

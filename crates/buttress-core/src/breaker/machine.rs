@@ -7,7 +7,7 @@ use super::probes::Result as ProbeResult;
 use super::settings::Checked;
 use super::state::{Mode, Phase, Word};
 use super::ticket::Ticket;
-use super::transition::{Cause, Snapshot, Transition};
+use super::transition::{Cause, Snapshot};
 use crate::never::Never;
 use crate::now::Now;
 use crate::policy::Admission;
@@ -19,10 +19,10 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
 pub(super) struct Machine {
-    word: AtomicU64,
+    pub(super) word: AtomicU64,
     /// While it is open or half-open, nobody is let in before this time. Whoever comes later takes
     /// the lock and looks closer.
-    gate: AtomicU64,
+    pub(super) gate: AtomicU64,
     pub(super) counts: Counts,
     pub(super) settings: Arc<Checked>,
     /// The callee asked not to be called before this time.
@@ -31,16 +31,14 @@ pub(super) struct Machine {
     pub(super) pushback: AtomicU32,
     would_have_refused: AtomicU64,
     /// The word changes only under its lock.
-    ledger: Mutex<Ledger>,
+    pub(super) ledger: Mutex<Ledger>,
     /// One of the breakers of many keys: its changes are no news for an operator, and how many
     /// there are is up to the callers.
-    one_of_many: bool,
+    pub(super) one_of_many: bool,
 }
 
-#[cfg(not(loom))]
-type Locked<'a> = parking_lot::MutexGuard<'a, Ledger>;
-#[cfg(loom)]
-type Locked<'a> = loom::sync::MutexGuard<'a, Ledger>;
+/// How many nanoseconds to wait, where that is known.
+type Wait = Option<u64>;
 
 impl Machine {
     pub(super) fn new(settings: Arc<Checked>, one_of_many: bool) -> Self {
@@ -68,7 +66,10 @@ impl Machine {
         if word.is_closed_and_automatic() {
             return Admission::Admitted(self.let_pass(word, now));
         }
-        self.admit_unless_open(word, now)
+        match self.admit_unless_open(word, now) {
+            Ok(permit) => Admission::Admitted(permit),
+            Err(wait) => Admission::Refused(self.rejection(wait)),
+        }
     }
 
     /// Admits a call whose result counts in the state of `word`.
@@ -89,16 +90,14 @@ impl Machine {
         start
     }
 
+    /// A permit, or for how long nobody will get one. It returns no rejection, since that is large,
+    /// and is best made where it is put into a box.
     #[inline(never)]
-    fn admit_unless_open(
-        self: &Arc<Self>,
-        word: Word,
-        now: &Now,
-    ) -> Admission<BreakerPermit, Never> {
+    fn admit_unless_open(self: &Arc<Self>, word: Word, now: &Now) -> Result<BreakerPermit, Wait> {
         match (word.mode(), word.phase()) {
-            (Mode::ForcedOpen, _) => Admission::Refused(self.rejection()),
-            (Mode::Disabled, _) => Admission::Admitted(BreakerPermit::new(self, Ticket::NONE)),
-            (_, Phase::Closed) => Admission::Admitted(self.let_pass(word, now)),
+            (Mode::ForcedOpen, _) => Err(None),
+            (Mode::Disabled, _) => Ok(BreakerPermit::new(self, Ticket::NONE)),
+            (_, Phase::Closed) => Ok(self.let_pass(word, now)),
             (_, Phase::Open | Phase::HalfOpen) => {
                 let at = self.settings.since_anchor(now);
                 if at < self.gate.load(Relaxed) {
@@ -109,37 +108,36 @@ impl Machine {
         }
     }
 
-    #[inline]
-    fn refuse(self: &Arc<Self>, word: Word, at: u64) -> Admission<BreakerPermit, Never> {
+    fn refuse(self: &Arc<Self>, word: Word, at: u64) -> Result<BreakerPermit, Wait> {
         if word.mode() == Mode::MetricsOnly {
             self.would_have_refused.fetch_add(1, Relaxed);
-            return Admission::Admitted(BreakerPermit::new(self, Ticket::NONE));
+            return Ok(BreakerPermit::new(self, Ticket::NONE));
         }
-        let rejection = self.rejection();
-        Admission::Refused(match word.phase() {
-            Phase::Open => {
-                let wait = self.gate.load(Relaxed).saturating_sub(at);
-                rejection.retry_after(Duration::from_nanos(wait))
-            }
+        Err(match word.phase() {
+            Phase::Open => Some(self.gate.load(Relaxed).saturating_sub(at)),
             // The probes are out, and when they will be back nobody knows.
-            _ => rejection,
+            _ => None,
         })
     }
 
     #[inline]
-    fn rejection(&self) -> Rejection {
-        Rejection::new(Reason::CircuitOpen, self.settings.name)
+    fn rejection(&self, wait: Wait) -> Rejection {
+        let rejection = Rejection::new(Reason::CircuitOpen, self.settings.name);
+        match wait {
+            Some(wait) => rejection.retry_after(Duration::from_nanos(wait)),
+            None => rejection,
+        }
     }
 
     /// The open time may be over, or a probe's slot free: takes it, or finds that it is not so.
     #[cold]
-    fn admit_probe(self: &Arc<Self>, at: u64, now: &Now) -> Admission<BreakerPermit, Never> {
+    fn admit_probe(self: &Arc<Self>, at: u64, now: &Now) -> Result<BreakerPermit, Wait> {
         let settings = &*self.settings;
         let mut ledger = self.ledger.lock();
         let word = self.word();
         if !word.decides() || word.phase() == Phase::Closed {
             drop(ledger);
-            return self.admit(now);
+            return self.admit_unless_open(self.word(), now);
         }
         if word.phase() == Phase::Open {
             if at < self.gate.load(Relaxed) {
@@ -155,7 +153,7 @@ impl Machine {
             ledger.probes.give_up();
             if self.decide(&mut ledger, now) {
                 self.tell(ledger);
-                return self.admit(now);
+                return self.admit_unless_open(self.word(), now);
             }
             let next = word.next(word.mode(), Phase::HalfOpen);
             self.word.store(next.0, Release);
@@ -164,7 +162,7 @@ impl Machine {
         self.set_gate(&ledger);
         let permit = BreakerPermit::new(self, Ticket::probe(self.word(), at));
         self.tell(ledger);
-        Admission::Admitted(permit)
+        Ok(permit)
     }
 
     /// A probe's answer has begun. Returns whether that is worth a note.
@@ -294,73 +292,6 @@ impl Machine {
         self.tell(ledger);
     }
 
-    /// Every change of the word.
-    fn change(&self, ledger: &mut Ledger, next: Word, cause: Cause, at: u64, now: &Now) {
-        let word = self.word();
-        self.word.store(next.0, Release);
-        let counted = word.mode() == Mode::MetricsOnly && next.mode() == Mode::MetricsOnly;
-        let (from, to) = if counted {
-            (word.decision(), next.decision())
-        } else {
-            (word.state(), next.state())
-        };
-        if from == to {
-            return;
-        }
-        let opened = next.phase() == Phase::Open;
-        let open_for = self.gate.load(Relaxed).saturating_sub(at);
-        ledger.news.push_back(Transition {
-            breaker: self.settings.name,
-            from,
-            to,
-            cause,
-            at: self.settings.instant(at, now),
-            open_for: opened.then(|| Duration::from_nanos(open_for)),
-            metrics_only: counted,
-        });
-    }
-
-    /// Tells what has changed, in order and without holding the lock: listeners are foreign code,
-    /// and may ask the breaker something.
-    fn tell<'a>(&'a self, mut ledger: Locked<'a>) {
-        if ledger.telling || ledger.news.is_empty() {
-            return;
-        }
-        ledger.telling = true;
-        let on_panic = StopTelling(self);
-        while let Some(transition) = ledger.news.pop_front() {
-            drop(ledger);
-            self.log(&transition);
-            if let Some(listener) = &self.settings.listener {
-                listener(&transition);
-            }
-            ledger = self.ledger.lock();
-        }
-        ledger.telling = false;
-        std::mem::forget(on_panic);
-    }
-
-    fn log(&self, transition: &Transition) {
-        let (from, to, cause) = (
-            transition.from.name(),
-            transition.to.name(),
-            transition.cause.name(),
-        );
-        let Transition {
-            breaker,
-            open_for,
-            metrics_only,
-            ..
-        } = transition;
-        if self.one_of_many {
-            tracing::debug!(breaker, from, to, cause, ?open_for, metrics_only, MESSAGE);
-        } else if open_for.is_some() {
-            tracing::warn!(breaker, from, to, cause, ?open_for, metrics_only, MESSAGE);
-        } else {
-            tracing::info!(breaker, from, to, cause, metrics_only, MESSAGE);
-        }
-    }
-
     /// What the next call meets.
     fn word_at(&self, at: u64) -> Word {
         let word = self.word();
@@ -409,17 +340,6 @@ impl Machine {
         self.counts.are_empty(at)
             && self.not_before.load(Relaxed) <= at
             && !self.ledger.lock().closed_too_early(at)
-    }
-}
-
-const MESSAGE: &str = "a circuit breaker changed its state";
-
-/// If a listener panics, the next change is told all the same.
-struct StopTelling<'a>(&'a Machine);
-
-impl Drop for StopTelling<'_> {
-    fn drop(&mut self) {
-        self.0.ledger.lock().telling = false;
     }
 }
 

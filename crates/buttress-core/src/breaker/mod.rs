@@ -13,6 +13,7 @@ mod ledger;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod machine;
+mod news;
 mod permit;
 mod probes;
 mod settings;

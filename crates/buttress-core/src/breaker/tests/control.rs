@@ -1,6 +1,7 @@
 //! By hand, and what is told.
 
 use super::*;
+use CircuitState::{Closed, Disabled, HalfOpen, Open};
 use Outcome::{Failure, Success};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -76,9 +77,7 @@ fn listeners_hear_of_each_change_in_order_and_may_ask_back() {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let itself: Arc<OnceLock<Breaker>> = Arc::default();
     let (hears, asks) = (Arc::clone(&heard), Arc::clone(&itself));
-    let mut settings = BreakerSettings::default();
-    settings.jitter = 0.0;
-    let breaker = Breaker::with_listener("told", &settings, move |transition| {
+    let breaker = Breaker::with_listener("told", &exact(), move |transition| {
         hears.lock().push(*transition);
         // Whoever is told may look, and even meddle.
         if let Some(breaker) = asks.get() {
@@ -99,7 +98,6 @@ fn listeners_hear_of_each_change_in_order_and_may_ask_back() {
         .iter()
         .map(|t| (t.from, t.to, t.cause))
         .collect();
-    use CircuitState::{Closed, Disabled, HalfOpen, Open};
     assert_eq!(
         told,
         [

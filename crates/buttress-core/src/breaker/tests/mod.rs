@@ -1,3 +1,8 @@
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
+
 mod control;
 mod half_open;
 mod model;
@@ -12,6 +17,14 @@ use std::time::{Duration, Instant};
 pub(super) const MS: Duration = Duration::from_millis(1);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
+/// The defaults without chance.
+pub(super) fn exact() -> BreakerSettings {
+    BreakerSettings {
+        jitter: 0.0,
+        ..BreakerSettings::default()
+    }
+}
+
 /// A breaker and a clock that is moved by hand.
 pub(super) struct Stage {
     pub(super) breaker: Breaker,
@@ -21,8 +34,7 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn set(change: impl FnOnce(&mut BreakerSettings)) -> Self {
-        let mut settings = BreakerSettings::default();
-        settings.jitter = 0.0;
+        let mut settings = exact();
         change(&mut settings);
         Self::with(Breaker::new("test", &settings).unwrap())
     }

@@ -78,12 +78,10 @@ impl Model {
             _ => self.in_a_row = 0,
         }
         self.calls.push((now, failed, slow));
-        let by_time = self
-            .calls
-            .iter()
-            .filter(|call| call.0 / 100 + 10 > now / 100);
+        let inside = |call: &&(u64, bool, bool)| call.0 / 100 + 10 > now / 100;
+        let by_time: Vec<_> = self.calls.iter().filter(inside).collect();
         let last: Vec<_> = self.calls.iter().rev().take(LAST).collect();
-        if self.in_a_row >= 5 || too_many(by_time.collect()) || too_many(last) {
+        if self.in_a_row >= 5 || too_many(&by_time) || too_many(&last) {
             self.open(now, false);
         }
     }
@@ -112,7 +110,7 @@ impl Model {
     }
 }
 
-fn too_many(calls: Vec<&(u64, bool, bool)>) -> bool {
+fn too_many(calls: &[&(u64, bool, bool)]) -> bool {
     let part = |bad: fn(&(u64, bool, bool)) -> bool| {
         calls.iter().filter(|call| bad(call)).count() * 2 >= calls.len()
     };
