@@ -198,7 +198,9 @@ async fn a_thousand_callers_of_a_half_open_one_are_one_probe() {
     tokio::time::sleep(SECOND / 10).await;
     assert_eq!(calls.iter().filter(|call| !call.is_finished()).count(), 1);
     assert_eq!(breaker.snapshot().probes, 1);
-    calls.iter().for_each(|call| call.abort());
+    for call in &calls {
+        call.abort();
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -292,7 +294,7 @@ async fn long_calls_weigh_the_same_whether_they_succeed_or_fail() {
         .protocol(Plain::new())
         .layer(service_fn(|number: u32| async move {
             tokio::time::sleep(25 * SECOND).await;
-            if number % 10 == 0 {
+            if number.is_multiple_of(10) {
                 fails(number).await
             } else {
                 works(number).await
