@@ -284,6 +284,7 @@ impl Machine {
         if forget {
             ledger.forget();
             self.not_before.store(0, Relaxed);
+            self.pushback.store(0, Relaxed);
             self.would_have_refused.store(0, Relaxed);
         } else {
             ledger.close(at);

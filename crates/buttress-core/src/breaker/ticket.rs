@@ -3,7 +3,8 @@ use super::state::Word;
 /// What a breaker must know of a call when it is over, in one number, so that a permit is two
 /// registers wide while the layers hand it around. From the top:
 ///
-/// - when the call began, in units of 1 024 ns (45 bits: 400 days);
+/// - when the call began, in units of 1 024 ns (45 bits, which start over after 417 days: a call that
+///   runs for half as long is taken for a short one);
 /// - the generation that admitted it (16 bits: it would take 65 536 changes of the state during one
 ///   call to take it for another);
 /// - whether the call counts, whether it is a probe, and whether its answer has begun.
@@ -17,6 +18,8 @@ const GENERATION: u32 = 3;
 const START: u32 = GENERATION + 16;
 /// A unit of time is this power of two, in nanoseconds.
 const UNIT: u32 = 10;
+/// After how many nanoseconds the beginnings start over.
+const PERIOD: u64 = 1 << (u64::BITS - START + UNIT);
 
 impl Ticket {
     /// A call that counts nowhere.
@@ -62,9 +65,40 @@ impl Ticket {
         Self(self.0 | ANSWERED)
     }
 
-    /// For how many nanoseconds the call has run; it may be one unit less.
+    /// For how many nanoseconds the call has run, or up to a unit more.
     #[inline]
     pub(super) const fn ran(self, at: u64) -> u64 {
-        at.saturating_sub((self.0 >> START) << UNIT)
+        let ran = at.wrapping_sub((self.0 >> START) << UNIT) & (PERIOD - 1);
+        // Time that went backwards did not pass.
+        if ran < PERIOD / 2 { ran } else { 0 }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn it_tells_how_long_a_call_ran_however_old_the_breaker_is(
+            start in 0..u64::MAX / 2,
+            ran in 0..PERIOD / 2 - 1_024,
+        ) {
+            let told = Ticket::new(Word::START, start).ran(start + ran);
+            prop_assert!((ran..ran + 1_024).contains(&told));
+        }
+    }
+
+    #[test]
+    fn it_is_of_the_word_that_made_it() {
+        let word = Word::START;
+        let next = word.next(word.mode(), word.phase());
+        let ticket = Ticket::new(word, 5_000).answered();
+        assert!(ticket.is_of(word) && !ticket.is_of(next) && !ticket.is_probe());
+        assert_eq!(ticket.age(next), Some(1));
+        assert_eq!(ticket.ran(0), 0);
+        assert!(!Ticket::NONE.is_of(word));
+        assert!(Ticket::probe(word, 0).is_probe());
     }
 }

@@ -21,7 +21,8 @@ pub(super) struct TimeWindow {
     latest_bad: AtomicU64,
     calls: Series,
     failed: Series,
-    slow: Option<Series>,
+    /// In a box, since few breakers have it.
+    slow: Option<Box<Series>>,
 }
 
 pub(super) const BUCKETS: u32 = 10;
@@ -35,7 +36,7 @@ impl TimeWindow {
             latest_bad: AtomicU64::new(0),
             calls: Series::new(),
             failed: Series::new(),
-            slow: tells_slow.then(Series::new),
+            slow: tells_slow.then(|| Box::new(Series::new())),
         }
     }
 

@@ -80,9 +80,8 @@ fn threads_lose_no_call() {
 }
 
 #[test]
-fn a_time_window_costs_no_memory_for_calls() {
-    // The counters are in it, so this is all there is.
-    assert!(size_of::<TimeWindow>() <= 320);
+fn one_of_many_is_small() {
+    // The counters of the time window are in it, and it has no others.
     let machine = size_of::<super::super::machine::Machine>();
-    assert!(machine <= 640, "{machine}");
+    assert!(machine < 500, "{machine}");
 }
