@@ -51,9 +51,18 @@ pub fn latency() -> Runner {
 
 /// A window of an hour with 100 000 calls in it.
 pub fn time_100k() -> Runner {
+    time_window(IN_THE_WINDOW)
+}
+
+/// A window of an hour with so many calls in it, one of which failed, so that it is looked at.
+pub fn time_window(calls: u64) -> Runner {
     let builder = CircuitBreaker::builder("bench").no_consecutive_failures();
-    let mut runner = around_plain(builder.time_window(HOUR));
-    runner.one_thread(IN_THE_WINDOW);
+    let breaker = builder.time_window(HOUR).build().unwrap();
+    let mut failing = breaker.protocol(Plain::new()).layer(inner::PlainFailing);
+    crate::measure::call(&mut failing, 1);
+    let layer = breaker.protocol(Plain::new());
+    let mut runner = Runner::new(layer.layer(inner::Plain), plain);
+    runner.one_thread(calls);
     runner
 }
 

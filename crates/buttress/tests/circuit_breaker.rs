@@ -328,7 +328,8 @@ impl tracing::Subscriber for Events {
 
     fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
 
-    fn event(&self, _: &tracing::Event<'_>) {
+    fn event(&self, event: &tracing::Event<'_>) {
+        assert!(event.metadata().fields().field("message").is_some());
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 

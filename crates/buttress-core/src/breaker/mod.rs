@@ -1,10 +1,14 @@
 //! The state machine of a circuit breaker.
 //!
-//! What a call must know to be decided on is one atomic word; see [`state`] for how it is made up.
-//! While the breaker is closed, nobody takes a lock: a call reads the word, and when it is over
-//! counts itself in one or two windows of atomic counters. Changes of the state, and everything
-//! that happens while it is half-open, go through one lock. While it is open, callers compare the
-//! time with one more atomic, the gate, and don't touch the lock before the open time has passed.
+//! A callee that fails is left alone for a while: its callers save what each failure costs them,
+//! and it gets the quiet in which to recover. [`Breaker`] decides when, for how long, and by which
+//! probes the callee is let in again.
+//!
+//! What a call must know to be decided on is one atomic word. While the breaker is closed, nobody
+//! takes a lock: a call reads the word, and when it is over counts itself in one or two windows of
+//! atomic counters. Changes of the state, and everything that happens while it is half-open, go
+//! through one lock. While it is open, callers compare the time with one more atomic, the gate, and
+//! don't touch the lock before the open time has passed.
 
 mod count_window;
 mod counts;

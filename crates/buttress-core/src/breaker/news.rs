@@ -29,6 +29,9 @@ impl Machine {
         }
         let opened = next.phase() == Phase::Open;
         let open_for = self.gate.load(Relaxed).saturating_sub(at);
+        if ledger.news.len() == MOST_NEWS {
+            ledger.news.pop_front();
+        }
         ledger.news.push_back(Transition {
             breaker: self.settings.name,
             from,
@@ -73,16 +76,40 @@ impl Machine {
             ..
         } = transition;
         if self.one_of_many {
-            tracing::debug!(breaker, from, to, cause, ?open_for, metrics_only, MESSAGE);
+            tracing::debug!(
+                breaker,
+                from,
+                to,
+                cause,
+                ?open_for,
+                metrics_only,
+                "the circuit breaker changed its state"
+            );
         } else if open_for.is_some() {
-            tracing::warn!(breaker, from, to, cause, ?open_for, metrics_only, MESSAGE);
+            tracing::warn!(
+                breaker,
+                from,
+                to,
+                cause,
+                ?open_for,
+                metrics_only,
+                "the circuit breaker changed its state"
+            );
         } else {
-            tracing::info!(breaker, from, to, cause, metrics_only, MESSAGE);
+            tracing::info!(
+                breaker,
+                from,
+                to,
+                cause,
+                metrics_only,
+                "the circuit breaker changed its state"
+            );
         }
     }
 }
 
-const MESSAGE: &str = "a circuit breaker changed its state";
+/// As many are kept for a listener that is held up.
+const MOST_NEWS: usize = 64;
 
 /// If a listener panics, the next change is told all the same.
 struct StopTelling<'a>(&'a Machine);

@@ -6,6 +6,9 @@
 //! once, for nothing. After a while it is *half-open*: a few calls pass as probes. If they succeed
 //! it *closes* again; if they fail it opens for twice as long.
 //!
+//! What an open one refuses says when probes are let in; what a half-open one refuses does not,
+//! since nobody knows when the probes will be back.
+//!
 //! # How it fails when misused
 //!
 //! - **One breaker for many callees** opens for all of them when one is down. Use one for each
