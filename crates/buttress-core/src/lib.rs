@@ -17,6 +17,7 @@
 //! | [`Protocol`] | what these words mean for one kind of service: [`Plain`] or `Http` |
 //! | [`Slots`] | the state machine of a bulkhead |
 //! | [`RateLimiter`] | the state machine of a rate limit, over [`Gcra`] or [`SlidingWindow`] |
+//! | [`Throttler`] | the state machine of an adaptive throttle |
 //! | [`Keyed`], [`Reloadable`], tuples, `Option` | policies made of policies |
 //!
 //! ```
@@ -47,11 +48,13 @@ mod outcome;
 mod policy;
 pub mod protocol;
 mod quota;
+mod random;
 pub mod rate;
 mod rejection;
 pub mod setting;
 mod slots;
 mod sync;
+mod throttle;
 
 pub use combine::{Keyed, Reloadable};
 pub use key::{Key, MissingKey, by_fn};
@@ -63,7 +66,9 @@ pub use policy::{Admission, PerKey, Permit, Policy, Retention};
 pub use protocol::Http;
 pub use protocol::{Plain, Protocol, Reject};
 pub use quota::Quota;
+pub use random::Random;
 pub use rate::{Gcra, RateLimiter, SlidingWindow};
 pub use rejection::{Reason, Rejection};
 pub use setting::SettingError;
 pub use slots::Slots;
+pub use throttle::{ThrottlePermit, Throttler};
