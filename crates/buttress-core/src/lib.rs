@@ -47,6 +47,8 @@ mod now;
 mod outcome;
 mod policy;
 pub mod protocol;
+#[cfg(feature = "http")]
+pub mod pushback;
 mod quota;
 mod random;
 pub mod rate;

@@ -11,7 +11,8 @@ pub enum Outcome {
     Success,
     /// The callee failed, was too slow, or panicked.
     Failure,
-    /// The callee says that it has too much to do (429, 503, `RESOURCE_EXHAUSTED`, `UNAVAILABLE`).
+    /// The callee says that it has too much to do (429, `RESOURCE_EXHAUSTED`, a
+    /// 503 with `Retry-After`).
     Overload,
     /// Nobody learnt how it would have gone: the caller went away.
     Cancelled,

@@ -4,7 +4,7 @@ use crate::quota::Quota;
 use crate::rejection::Rejection;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Decides whether a call may go ahead.
 ///
@@ -115,6 +115,9 @@ pub enum Admission<P, W> {
 ///
 /// Exactly one of two things happens to a permit: it is [completed](Self::complete), or it is
 /// dropped, which means that the call was cancelled. Either way whatever it held is given back.
+///
+/// A guard drops no permit that [wants to know the outcome](Self::WANTS_OUTCOME): it completes it
+/// with [`Outcome::Cancelled`], so that the policy can tell for how long the call had been running.
 pub trait Permit {
     /// Whether the policy wants to know how the call went. Where it is `false`, the outcome passed
     /// to [`complete`](Self::complete) may be any, and the work of finding it out is saved.
@@ -122,6 +125,13 @@ pub trait Permit {
 
     /// The call is over.
     fn complete(self, outcome: Outcome, now: &Now);
+
+    /// The callee asked not to be called again for `wait`, a year at most. It is told before the
+    /// call is [completed](Self::complete), and only where the outcome is wanted and is a failure or
+    /// an overload. Anybody on the way can have written it: bound it before obeying.
+    fn pushback(&mut self, wait: Duration) {
+        let _ = wait;
+    }
 
     /// Shows each quota that the policy announces to its callers.
     fn quotas(&self, each: &mut dyn FnMut(&Quota)) {

@@ -1,5 +1,5 @@
 use crate::clock;
-use crate::guard::{FailOnPanic, Line};
+use crate::guard::{Held, Line};
 use buttress_core::protocol::{Classify, SuccessIfOk};
 use buttress_core::{Admission, Now, Permit, Policy, Rejection};
 use std::future::{Future, poll_fn};
@@ -62,16 +62,17 @@ pub trait Run {
                     answer?
                 }
             };
+            // Before the future, so that it is dropped after it.
+            let mut permit = Held::new(permit);
             let mut future = pin!(future);
-            let mut permit = Some(permit);
             let result = poll_fn(|context| {
-                let watch = FailOnPanic::watch(&mut permit);
+                let watch = permit.watch();
                 let polled = future.as_mut().poll(context);
                 watch.done();
                 polled
             })
             .await;
-            if let Some(permit) = permit {
+            if let Some(permit) = permit.take() {
                 let outcome = SuccessIfOk.classify(result.as_ref());
                 permit.complete(outcome, &Now::lazy(clock::now));
             }

@@ -126,8 +126,121 @@ async fn a_call_is_over_when_its_body_is() {
     assert_eq!(whole, [Outcome::Success]);
     let half = outcome(response(200, vec![data(), data()]), 1).await;
     assert_eq!(half, [Outcome::Cancelled]);
-    let unread = outcome(response(500, vec![data()]), 0).await;
+    let unread = outcome(response(200, vec![data()]), 0).await;
     assert_eq!(unread, [Outcome::Cancelled]);
+}
+
+/// A retry drops the answer that it does not like. If that were a cancelled call, a breaker inside
+/// of the retries would never open.
+#[tokio::test]
+async fn a_failure_whose_body_nobody_reads_is_a_failure() {
+    let failure = outcome(response(500, vec![data()]), 0).await;
+    assert_eq!(failure, [Outcome::Failure]);
+    let overload = outcome(response(429, vec![data(), data()]), 1).await;
+    assert_eq!(overload, [Outcome::Overload]);
+}
+
+/// Remembers what it is told besides outcomes: pushback, and how long the call ran.
+#[derive(Clone, Default)]
+struct Listener(Arc<Mutex<Vec<(Outcome, Option<Duration>, Duration)>>>);
+
+struct Heard(Listener, Option<Duration>, tokio::time::Instant);
+
+impl Permit for Heard {
+    fn pushback(&mut self, wait: Duration) {
+        self.1 = Some(wait);
+    }
+
+    fn complete(self, outcome: Outcome, now: &Now) {
+        let ran = now.instant() - self.2.into_std();
+        self.0.0.lock().unwrap().push((outcome, self.1, ran));
+    }
+}
+
+impl<C: ?Sized> Policy<C> for Listener {
+    type Permit = Heard;
+    type Waiting = Never;
+
+    fn admit(&self, _: &C, _: &Now) -> Admission<Heard, Never> {
+        let heard = Heard(self.clone(), None, tokio::time::Instant::now());
+        Admission::Admitted(heard)
+    }
+
+    fn poll_admit(
+        &self,
+        waiting: &mut Never,
+        _: &C,
+        _: &Now,
+        _: &mut Context<'_>,
+    ) -> Poll<Result<Heard, Rejection>> {
+        match *waiting {}
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_hears_when_the_callee_wants_to_be_called_again() {
+    let with = |mut answer: Response<TestBody>, name: &'static str, value: &'static str| {
+        let value = HeaderValue::from_static(value);
+        answer.headers_mut().insert(name, value);
+        answer
+    };
+    let in_trailers = || {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", HeaderValue::from_static("8"));
+        trailers.insert("grpc-retry-pushback-ms", HeaderValue::from_static("1000"));
+        Ok(Frame::trailers(trailers))
+    };
+    let http = |status| with(response(status, vec![data()]), "retry-after", "1");
+    let never = with(grpc(response(200, vec![])), "grpc-retry-pushback-ms", "-1");
+    for (answer, outcome, wait) in [
+        (http(503), Outcome::Overload, Some(SECOND)),
+        (http(500), Outcome::Failure, Some(SECOND)),
+        (http(202), Outcome::Success, None),
+        (
+            grpc(response(200, vec![data(), in_trailers()])),
+            Outcome::Overload,
+            Some(SECOND),
+        ),
+        (never, Outcome::Failure, None),
+    ] {
+        let listener = Listener::default();
+        let answer = Arc::new(parking(answer));
+        let inner = service_fn(move |_: Request<()>| {
+            let answer = answer.lock().unwrap().take().unwrap();
+            async move { Ok::<_, Infallible>(answer) }
+        });
+        // Through the permits of an `Option` and of a tuple.
+        let service = guard((Some(listener.clone()), Bulkhead::new(1).unwrap())).layer(inner);
+        let answer = service.oneshot(Request::new(())).await.unwrap();
+        drop(answer.into_body().collect().await);
+        let heard = listener.0.lock().unwrap().clone();
+        assert_eq!(heard, [(outcome, wait, Duration::ZERO)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_hears_how_long_a_cancelled_call_had_been_running() {
+    let listener = Listener::default();
+    let hangs = service_fn(|_: u32| std::future::pending::<Result<u32, BoxError>>());
+    let service = guard(listener.clone()).protocol(Plain::new()).layer(hangs);
+    let timeout = Timeout::new(SECOND).unwrap().protocol(Plain::new());
+    assert!(timeout.layer(service).oneshot(1).await.is_err());
+
+    // Without a service, and in a body.
+    let run = listener.run(std::future::pending::<Result<(), BoxError>>());
+    assert!(tokio::time::timeout(SECOND, run).await.is_err());
+    let streams = service_fn(|_: Request<()>| async {
+        Ok::<_, Infallible>(response(200, vec![data(), data()]))
+    });
+    let service = guard(listener.clone()).layer(streams);
+    let answer = service.oneshot(Request::new(())).await.unwrap();
+    tokio::time::advance(SECOND).await;
+    drop(answer);
+
+    let heard = listener.0.lock().unwrap().clone();
+    assert_eq!(heard, [(Outcome::Cancelled, None, SECOND); 3]);
 }
 
 #[tokio::test]
@@ -137,7 +250,7 @@ async fn statuses_count_when_the_body_has_been_read() {
         (404, Outcome::Success),
         (429, Outcome::Overload),
         (500, Outcome::Failure),
-        (503, Outcome::Overload),
+        (503, Outcome::Failure),
     ] {
         assert_eq!(outcome(response(status, vec![data()]), 2).await, [expected]);
     }
@@ -159,7 +272,7 @@ async fn grpc_calls_are_judged_by_their_trailers() {
         ("5", Outcome::Success),
         ("8", Outcome::Overload),
         ("13", Outcome::Failure),
-        ("14", Outcome::Overload),
+        ("14", Outcome::Failure),
     ] {
         let answer = grpc(response(200, vec![data(), trailers(status)]));
         assert_eq!(outcome(answer, 2).await, [expected], "{status}");
@@ -189,7 +302,7 @@ async fn a_classifier_of_tower_http_decides_where_it_is_given() {
     let service = guard(record.clone()).protocol(protocol).layer(unavailable);
     let answer = service.oneshot(Request::new(())).await.unwrap();
     drop(answer.into_body().collect().await);
-    assert_eq!(record.take(), [Outcome::Overload]);
+    assert_eq!(record.take(), [Outcome::Failure]);
 }
 
 fn plain<F>(record: &Record, inner: F) -> Guard<F, Record, Plain> {

@@ -4,7 +4,7 @@ use crate::policy::{Admission, Permit, Policy};
 use crate::quota::Quota;
 use crate::rejection::Rejection;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Both policies must admit: the first decides first, and what it gave is given back if the
 /// second refuses. Tuples are chains of this.
@@ -139,6 +139,11 @@ impl<A: Permit, B: Permit> Permit for Both<A, B> {
     fn complete(self, outcome: Outcome, now: &Now) {
         self.1.complete(outcome, now);
         self.0.complete(outcome, now);
+    }
+
+    fn pushback(&mut self, wait: Duration) {
+        self.0.pushback(wait);
+        self.1.pushback(wait);
     }
 
     fn quotas(&self, each: &mut dyn FnMut(&Quota)) {

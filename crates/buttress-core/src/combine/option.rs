@@ -4,7 +4,7 @@ use crate::policy::{Admission, PerKey, Permit, Policy, Retention};
 use crate::quota::Quota;
 use crate::rejection::Rejection;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// `None` admits everything.
 impl<C: ?Sized, P: Policy<C>> Policy<C> for Option<P> {
@@ -71,6 +71,12 @@ impl<P: Permit> Permit for Option<P> {
     fn complete(self, outcome: Outcome, now: &Now) {
         if let Some(permit) = self {
             permit.complete(outcome, now);
+        }
+    }
+
+    fn pushback(&mut self, wait: Duration) {
+        if let Some(permit) = self {
+            permit.pushback(wait);
         }
     }
 

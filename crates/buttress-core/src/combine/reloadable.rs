@@ -6,7 +6,7 @@ use crate::rejection::Rejection;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A policy that can be replaced while calls run.
 ///
@@ -109,6 +109,10 @@ impl<P, H: Permit> Permit for OfPolicy<P, H> {
 
     fn complete(self, outcome: Outcome, now: &Now) {
         self.held.complete(outcome, now);
+    }
+
+    fn pushback(&mut self, wait: Duration) {
+        self.held.pushback(wait);
     }
 
     fn quotas(&self, each: &mut dyn FnMut(&Quota)) {

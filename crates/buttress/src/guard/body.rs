@@ -1,8 +1,10 @@
-use super::settle::FailOnPanic;
+use super::settle::Held;
 use crate::body::AnswerBody;
 use crate::clock;
+use buttress_core::pushback::Pushback;
 use buttress_core::{Now, Outcome, Permit};
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 use std::fmt::{self, Display};
@@ -15,11 +17,11 @@ use tower_http::classify::ClassifyEos;
 /// The inner body's frames, trailers and size pass through unchanged. Dropping it half-way
 /// cancels the call.
 #[pin_project]
-pub struct GuardBody<B, P, E> {
+pub struct GuardBody<B, P: Permit, E> {
     #[pin]
     body: AnswerBody<B>,
     /// Until the call is over.
-    permit: Option<P>,
+    permit: Held<P>,
     verdict: Option<Verdict<E>>,
 }
 
@@ -38,10 +40,16 @@ where
     #[inline]
     pub(super) fn new(body: B, permit: P, verdict: Verdict<E>) -> Self {
         let over = body.is_end_stream();
-        let mut permit = Some(permit);
+        let mut permit = Held::new(permit);
+        if let Verdict::Known(outcome @ (Outcome::Failure | Outcome::Overload)) = verdict {
+            // Whoever tries again does not read the failure's body first.
+            permit.failed_already(outcome);
+        }
         let mut verdict = Some(verdict);
         if over {
-            settle(&mut permit, &mut verdict, |eos| eos.classify_eos(None));
+            settle(&mut permit, &mut verdict, None, |eos| {
+                eos.classify_eos(None)
+            });
         }
         Self {
             body: AnswerBody::inner(body),
@@ -52,11 +60,11 @@ where
 }
 
 /// A refusal's body, which holds no permit.
-impl<B, P, E> From<Bytes> for GuardBody<B, P, E> {
+impl<B, P: Permit, E> From<Bytes> for GuardBody<B, P, E> {
     fn from(bytes: Bytes) -> Self {
         Self {
             body: AnswerBody::from(bytes),
-            permit: None,
+            permit: Held::nothing(),
             verdict: None,
         }
     }
@@ -78,25 +86,26 @@ where
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let this = self.project();
         let (mut body, permit, verdict) = (this.body, this.permit, this.verdict);
-        let watch = FailOnPanic::watch(permit);
+        let watch = permit.watch();
         let polled = body.as_mut().poll_frame(context);
         watch.done();
         let frame = ready!(polled);
-        if permit.is_some() {
+        if !permit.is_over() {
             match &frame {
-                None => settle(permit, verdict, |eos| eos.classify_eos(None)),
+                None => settle(permit, verdict, None, |eos| eos.classify_eos(None)),
                 Some(Err(error)) => {
                     // A body that breaks off failed, whatever its headers promised.
                     if let Some(Verdict::Known(outcome @ Outcome::Success)) = verdict {
                         *outcome = Outcome::Failure;
                     }
-                    settle(permit, verdict, |eos| Err(eos.classify_error(error)));
+                    settle(permit, verdict, None, |eos| Err(eos.classify_error(error)));
                 }
                 Some(Ok(frame)) => {
                     if let Some(trailers) = frame.trailers_ref() {
-                        settle(permit, verdict, |eos| eos.classify_eos(Some(trailers)));
+                        let trailers = Some(trailers);
+                        settle(permit, verdict, trailers, |eos| eos.classify_eos(trailers));
                     } else if body.is_end_stream() {
-                        settle(permit, verdict, |eos| eos.classify_eos(None));
+                        settle(permit, verdict, None, |eos| eos.classify_eos(None));
                     }
                 }
             }
@@ -118,26 +127,41 @@ where
 /// The call is over: tells the policy, once.
 #[inline]
 fn settle<P, E>(
-    permit: &mut Option<P>,
+    permit: &mut Held<P>,
     verdict: &mut Option<Verdict<E>>,
+    trailers: Option<&HeaderMap>,
     classify: impl FnOnce(E) -> Result<(), E::FailureClass>,
 ) where
     P: Permit,
     E: ClassifyEos<FailureClass: Into<Outcome>>,
 {
-    if let (Some(permit), Some(verdict)) = (permit.take(), verdict.take()) {
+    if let (Some(mut permit), Some(verdict)) = (permit.take(), verdict.take()) {
         let outcome = match verdict {
             Verdict::Known(outcome) => outcome,
             Verdict::AtTheEnd(eos) => classify(eos).map_or_else(Into::into, |()| Outcome::Success),
         };
+        if let Some(trailers) = trailers {
+            tell_pushback(&mut permit, outcome, trailers);
+        }
         permit.complete(outcome, &Now::lazy(clock::now));
     }
 }
 
-impl<B, P, E> fmt::Debug for GuardBody<B, P, E> {
+/// Tells the policy what the callee said about calling again, if it did not do well.
+#[inline]
+pub(super) fn tell_pushback<P: Permit>(permit: &mut P, outcome: Outcome, headers: &HeaderMap) {
+    if P::WANTS_OUTCOME
+        && matches!(outcome, Outcome::Failure | Outcome::Overload)
+        && let Some(Pushback::After(wait)) = Pushback::of(headers)
+    {
+        permit.pushback(wait);
+    }
+}
+
+impl<B, P: Permit, E> fmt::Debug for GuardBody<B, P, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GuardBody")
-            .field("over", &self.permit.is_none())
+            .field("over", &self.permit.is_over())
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,6 @@
 use super::line::Line;
 use super::protocol::GuardProtocol;
-use super::settle::FailOnPanic;
+use super::settle::Held;
 use crate::clock;
 use buttress_core::{Now, Policy};
 use pin_project::pin_project;
@@ -38,7 +38,7 @@ where
         // Before the permit: the call is over before its slot is free.
         #[pin]
         future: S::Future,
-        permit: Option<P::Permit>,
+        permit: Held<P::Permit>,
         observer: Option<Pr::Observer>,
     },
     /// In a box, so that the calls that don't wait are the smaller for it.
@@ -108,8 +108,8 @@ where
     #[inline]
     fn run(service: &mut S, protocol: &Pr, permit: P::Permit, request: Req, now: &Now) -> Self {
         let observer = protocol.observe(&request);
-        let mut permit = Some(permit);
-        let watch = FailOnPanic::watch(&mut permit);
+        let mut permit = Held::new(permit);
+        let watch = permit.watch();
         let scope = now.known().map(clock::Arrival::at);
         let future = service.call(request);
         drop(scope);
@@ -140,7 +140,7 @@ where
                     permit,
                     observer,
                 } => {
-                    let watch = FailOnPanic::watch(permit);
+                    let watch = permit.watch();
                     let polled = future.poll(context);
                     watch.done();
                     let Poll::Ready(result) = polled else {

@@ -55,7 +55,7 @@ where
 mod http {
     use super::GuardProtocol;
     use crate::clock;
-    use crate::guard::body::{GuardBody, Verdict};
+    use crate::guard::body::{GuardBody, Verdict, tell_pushback};
     use ::http::{HeaderMap, Request, Response};
     use buttress_core::protocol::announce;
     use buttress_core::{Http, Now, Outcome, Permit, Quota, Reject};
@@ -85,7 +85,7 @@ mod http {
         #[inline]
         fn finish(
             classifier: C::Classifier,
-            permit: P,
+            mut permit: P,
             result: Result<Response<B>, Err>,
         ) -> Result<Self::Response, Err> {
             let mut response = match result {
@@ -106,6 +106,9 @@ mod http {
             } else {
                 Verdict::Known(Outcome::Success)
             };
+            if let Verdict::Known(outcome) = verdict {
+                tell_pushback(&mut permit, outcome, response.headers());
+            }
             Ok(response.map(|body| GuardBody::new(body, permit, verdict)))
         }
     }

@@ -1,6 +1,7 @@
 use super::dialect::Dialect;
 use crate::outcome::Outcome;
 use crate::protocol::outcome_of_error;
+use crate::pushback::Pushback;
 use crate::rejection::Rejection;
 use ::http::{HeaderMap, Request, Response, StatusCode};
 use std::fmt::Display;
@@ -13,10 +14,13 @@ use tower_http::classify::{
 ///
 /// | answer | outcome |
 /// | --- | --- |
-/// | HTTP 429 and 503, gRPC `RESOURCE_EXHAUSTED` and `UNAVAILABLE` | [`Overload`](Outcome::Overload) |
-/// | other 5xx; gRPC `UNKNOWN`, `DEADLINE_EXCEEDED`, `INTERNAL`, `DATA_LOSS`, or no status | [`Failure`](Outcome::Failure) |
+/// | HTTP 429, gRPC `RESOURCE_EXHAUSTED`; 503 and `UNAVAILABLE` that say when to come back | [`Overload`](Outcome::Overload) |
+/// | other 5xx; other `UNAVAILABLE`; gRPC `UNKNOWN`, `DEADLINE_EXCEEDED`, `INTERNAL`, `DATA_LOSS`, or no status | [`Failure`](Outcome::Failure) |
 /// | gRPC `CANCELLED`; a refusal by a layer further in | [`Cancelled`](Outcome::Cancelled) |
 /// | everything else, the client's mistakes included | [`Success`](Outcome::Success) |
+///
+/// A 503 means anything from "too much to do" to "nobody at home". With a [`Pushback`] it is the
+/// callee itself that speaks, and it is well enough to know when it will be better.
 ///
 /// A body that breaks off is a failure, and one that the caller drops is a cancelled call. The
 /// status of a gRPC call is read where it is: in the trailers, or in the headers of a
@@ -65,9 +69,8 @@ impl ClassifyResponse for HttpClassifier {
             };
         }
         ClassifiedResponse::Ready(match status {
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                Err(Outcome::Overload)
-            }
+            StatusCode::TOO_MANY_REQUESTS => Err(Outcome::Overload),
+            StatusCode::SERVICE_UNAVAILABLE => Err(unavailable(response.headers())),
             status if status.is_server_error() => Err(Outcome::Failure),
             _ => Ok(()),
         })
@@ -109,11 +112,19 @@ fn grpc_outcome(headers: &HeaderMap) -> Option<Result<(), Outcome>> {
     let status = headers.get("grpc-status")?;
     Some(match status.as_bytes() {
         b"1" => Err(Outcome::Cancelled),
-        b"8" | b"14" => Err(Outcome::Overload),
+        b"8" => Err(Outcome::Overload),
+        b"14" => Err(unavailable(headers)),
         b"0" | b"3" | b"5" | b"6" | b"7" | b"9" | b"10" | b"11" | b"12" | b"16" => Ok(()),
         // 2, 4, 13, 15, and what is no status.
         _ => Err(Outcome::Failure),
     })
+}
+
+fn unavailable(headers: &HeaderMap) -> Outcome {
+    match Pushback::of(headers) {
+        Some(_) => Outcome::Overload,
+        None => Outcome::Failure,
+    }
 }
 
 impl From<ServerErrorsFailureClass> for Outcome {
@@ -139,7 +150,7 @@ impl From<GrpcFailureClass> for Outcome {
         match class {
             GrpcFailureClass::Status(status) => match status.code_raw() {
                 1 => Self::Cancelled,
-                8 | 14 => Self::Overload,
+                8 => Self::Overload,
                 _ => Self::Failure,
             },
             _ => Self::Failure,
@@ -150,7 +161,7 @@ impl From<GrpcFailureClass> for Outcome {
 /// A status that a classifier called a failure.
 fn of_status(status: StatusCode) -> Outcome {
     match status {
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Outcome::Overload,
+        StatusCode::TOO_MANY_REQUESTS => Outcome::Overload,
         _ => Outcome::Failure,
     }
 }
@@ -192,7 +203,7 @@ mod tests {
             (404, Outcome::Success),
             (429, Outcome::Overload),
             (500, Outcome::Failure),
-            (503, Outcome::Overload),
+            (503, Outcome::Failure),
             (504, Outcome::Failure),
         ] {
             assert_eq!(at_the_head(&status(code)), Some(outcome), "{code}");
@@ -203,7 +214,7 @@ mod tests {
             ("2", Outcome::Failure),
             ("5", Outcome::Success),
             ("8", Outcome::Overload),
-            ("14", Outcome::Overload),
+            ("14", Outcome::Failure),
             ("not a number", Outcome::Failure),
         ] {
             assert_eq!(at_the_head(&grpc(Some(code))), Some(outcome), "{code}");
@@ -211,10 +222,23 @@ mod tests {
     }
 
     #[test]
+    fn unavailable_is_overload_if_it_says_when_to_come_back() {
+        let mut http = status(503);
+        let mut grpc = grpc(Some("14"));
+        http.headers_mut()
+            .insert("retry-after", HeaderValue::from_static("1"));
+        let pushback = HeaderValue::from_static("20");
+        grpc.headers_mut()
+            .insert("grpc-retry-pushback-ms", pushback);
+        assert_eq!(at_the_head(&http), Some(Outcome::Overload));
+        assert_eq!(at_the_head(&grpc), Some(Outcome::Overload));
+    }
+
+    #[test]
     fn a_grpc_stream_is_judged_by_its_trailers() {
         assert_eq!(at_the_head(&grpc(None)), None);
         let eos = HttpClassifyEos { _private: () };
-        let trailers = grpc(Some("14"));
+        let trailers = grpc(Some("8"));
         assert_eq!(
             eos.classify_eos(Some(trailers.headers())),
             Err(Outcome::Overload)
