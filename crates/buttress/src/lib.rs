@@ -16,6 +16,7 @@ mod reloadable;
 mod run;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod throttle;
 pub mod timeout;
 mod timer;
 
@@ -25,7 +26,7 @@ pub use buttress_core::rate;
 pub use buttress_core::{
     Admission, Gcra, Key, MissingKey, Never, Now, Outcome, PerKey, Permit, Plain, Policy, Protocol,
     Quota, RateLimiter, Reason, Reject, Rejection, Retention, SettingError, SlidingWindow, Slots,
-    by_fn, combine::MissingKeyMeans,
+    Throttler, by_fn, combine::MissingKeyMeans,
 };
 #[cfg(feature = "http")]
 pub use deadline::{Deadline, IncomingDeadline, OutgoingDeadline};
@@ -34,6 +35,7 @@ pub use keyed::{Keyed, KeyedBuilder};
 pub use rate_limit::{RateLimit, RateLimitBuilder};
 pub use reloadable::Reloadable;
 pub use run::Run;
+pub use throttle::{Throttle, ThrottleBuilder, ThrottleSnapshot};
 pub use timeout::Timeout;
 #[cfg(feature = "http")]
 pub use {body::AnswerBody, buttress_core::Http, guard::GuardBody};

@@ -7,8 +7,8 @@
 
 use buttress::testing::{BrokenRule, Contract, Fixture};
 use buttress::{
-    Bulkhead, IncomingDeadline, OutgoingDeadline, Plain, RateLimit, Reloadable, Timeout, by_fn,
-    guard,
+    Bulkhead, IncomingDeadline, OutgoingDeadline, Plain, RateLimit, Reloadable, Throttle, Timeout,
+    by_fn, guard,
 };
 use std::time::Duration;
 
@@ -143,6 +143,22 @@ keeps_the_contract! {
     rate_limit_per_key_http: Contract::new(|| {
         let key = by_fn(key::<http::Request<buttress::testing::Body>>());
         Fixture::new(RateLimit::per_second(1_000_000).by(key).build().unwrap())
+    }).check_http();
+
+    throttle_plain: Contract::new(|| {
+        Fixture::new(Throttle::new().protocol(Plain::new()))
+    }).check_plain();
+
+    throttle_http: Contract::new(|| Fixture::new(Throttle::new())).check_http();
+
+    throttle_per_key_plain: Contract::new(|| {
+        let throttle = Throttle::builder().by(by_fn(key::<u32>())).build().unwrap();
+        Fixture::new(throttle.protocol(Plain::new()))
+    }).check_plain();
+
+    throttle_per_key_http: Contract::new(|| {
+        let key = by_fn(key::<http::Request<buttress::testing::Body>>());
+        Fixture::new(Throttle::builder().by(key).build().unwrap())
     }).check_http();
 
     sliding_window_plain: Contract::new(|| {

@@ -1,6 +1,6 @@
 //! Rule 13: every builder refuses nonsense, and says which field, which value and what is allowed.
 
-use buttress::{Bulkhead, RateLimit, SettingError, by_fn};
+use buttress::{Bulkhead, RateLimit, SettingError, Throttle, by_fn};
 use std::time::Duration;
 
 fn field<T>(result: Result<T, SettingError>) -> &'static str {
@@ -53,6 +53,26 @@ fn a_rate_limit_without_sense_is_refused_by_name() {
     assert_eq!(field(five().burst(5).sliding_window().build()), "burst");
     let waits = five().sliding_window().wait_at_most(SECOND);
     assert_eq!(field(waits.build()), "wait_at_most");
+}
+
+#[test]
+fn a_throttle_without_sense_is_refused_by_name() {
+    let throttle = Throttle::builder;
+    for multiplier in [0.5, f64::NAN, f64::INFINITY, -2.0] {
+        let built = throttle().multiplier(multiplier).build();
+        assert_eq!(field(built), "multiplier");
+    }
+    assert_eq!(field(throttle().window(Duration::ZERO).build()), "window");
+    assert_eq!(field(throttle().window(TOO_LONG).build()), "window");
+    for share in [-0.1, 1.1, f64::NAN] {
+        assert_eq!(
+            field(throttle().most_refused(share).build()),
+            "most_refused"
+        );
+    }
+    assert_eq!(field(throttle().named("").build()), "named");
+    let key = by_fn(|call: &u64| Ok(*call));
+    assert_eq!(field(throttle().named("").by(key).build()), "named");
 }
 
 #[test]
