@@ -18,6 +18,8 @@
 //! | [`Slots`] | the state machine of a bulkhead |
 //! | [`RateLimiter`] | the state machine of a rate limit, over [`Gcra`] or [`SlidingWindow`] |
 //! | [`Throttler`] | the state machine of an adaptive throttle |
+//! | [`Latencies`] | a histogram that forgets, for quantiles of recent latencies |
+//! | [`ExtraLoad`] | a bound on what hedging adds to the load |
 //! | [`Keyed`], [`Reloadable`], tuples, `Option` | policies made of policies |
 //!
 //! ```
@@ -41,7 +43,9 @@
 pub mod combine;
 #[cfg(feature = "http")]
 pub mod deadline_header;
+mod extra_load;
 mod key;
+mod latencies;
 mod never;
 mod now;
 mod outcome;
@@ -59,7 +63,9 @@ mod sync;
 mod throttle;
 
 pub use combine::{Keyed, Reloadable};
+pub use extra_load::ExtraLoad;
 pub use key::{Key, MissingKey, by_fn};
+pub use latencies::Latencies;
 pub use never::Never;
 pub use now::Now;
 pub use outcome::Outcome;

@@ -1,38 +1,57 @@
-use crate::sync::AtomicU64;
-use std::fmt;
-use std::sync::atomic::Ordering;
+//! The one source of randomness, for jitter and for shedding.
 
-/// A source of random numbers that threads share without a lock, and that repeats to the bit when
-/// it is seeded. A clone goes on with the same numbers. It is not for secrets.
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Random numbers from one seed, without a lock and without a state for each thread, so that an
+/// experiment with a seed repeats to the bit.
+///
+/// It is Wang Yi's *wyrand*, as the crate `fastrand` has it: good enough to spread callers, and no
+/// source of secrets.
+///
+/// ```
+/// use buttress_core::Random;
+///
+/// let (one, other) = (Random::seeded(7), Random::seeded(7));
+/// assert_eq!(one.unit().to_bits(), other.unit().to_bits());
+/// ```
+#[derive(Debug)]
 pub struct Random {
-    state: AtomicU64,
+    next: AtomicU64,
 }
 
 impl Random {
-    /// Numbers that differ from run to run.
+    /// A source that differs from all others.
     pub fn new() -> Self {
         Self::seeded(fastrand::u64(..))
     }
 
-    /// The same numbers in each run.
-    pub fn seeded(seed: u64) -> Self {
+    /// A source that repeats: the same seed, the same numbers.
+    pub const fn seeded(seed: u64) -> Self {
         Self {
-            state: AtomicU64::new(seed),
+            next: AtomicU64::new(seed),
         }
     }
 
-    /// A number that is at least 0 and less than 1.
-    #[inline]
+    /// A number from 0 (included) to 1 (excluded).
     pub fn unit(&self) -> f64 {
-        // The step of the generator itself, so that this is its own stream.
-        let seed = self.state.fetch_add(STEP, Ordering::Relaxed);
-        fastrand::Rng::with_seed(seed).f64()
+        self.draw().f64()
     }
-}
 
-impl Clone for Random {
-    fn clone(&self) -> Self {
-        Self::seeded(self.state.load(Ordering::Relaxed))
+    /// A length of time from `low` to `high`, both included; `low` if that is the longer one.
+    pub fn between(&self, low: Duration, high: Duration) -> Duration {
+        let Some(spread) = high.checked_sub(low) else {
+            return low;
+        };
+        // Five hundred years of nanoseconds are enough of a spread.
+        let spread = u64::try_from(spread.as_nanos()).unwrap_or(u64::MAX);
+        low.saturating_add(Duration::from_nanos(self.draw().u64(0..=spread)))
+    }
+
+    /// wyrand's state is a number that grows by a constant, so whoever adds it owns the number
+    /// before, and draws from that.
+    fn draw(&self) -> fastrand::Rng {
+        fastrand::Rng::with_seed(self.next.fetch_add(STEP, Ordering::Relaxed))
     }
 }
 
@@ -42,32 +61,42 @@ impl Default for Random {
     }
 }
 
-impl fmt::Debug for Random {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Random").finish_non_exhaustive()
-    }
-}
-
-/// By how much the state of wyrand, which is `fastrand`'s algorithm, grows with each number.
+/// An odd number without a pattern, so that all 2⁶⁴ states are passed before one comes again.
 const STEP: u64 = 0x2d35_8dcc_aa6c_78a5;
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
-    fn a_seed_repeats_and_its_numbers_are_spread_evenly() {
-        let (one, other) = (Random::seeded(7), Random::seeded(7));
+    fn the_numbers_fill_the_range_evenly() {
+        let random = Random::seeded(1);
         let mut tenths = [0_u32; 10];
-        for _ in 0..10_000 {
-            let number = one.unit();
-            assert_eq!(number.to_bits(), other.unit().to_bits());
+        for _ in 0..100_000 {
+            let number = random.unit();
             assert!((0.0..1.0).contains(&number));
             tenths[(number * 10.0) as usize] += 1;
         }
-        assert!(
-            tenths.iter().all(|count| (850..1_150).contains(count)),
-            "{tenths:?}"
+        // Five standard deviations are 475.
+        for tenth in tenths {
+            assert!(tenth.abs_diff(10_000) < 475, "{tenths:?}");
+        }
+    }
+
+    #[test]
+    fn sources_differ_unless_seeded_alike() {
+        assert_ne!(
+            Random::new().unit().to_bits(),
+            Random::new().unit().to_bits()
         );
+    }
+
+    proptest! {
+        #[test]
+        fn a_time_between_two_is_between_them(low: Duration, high: Duration, seed: u64) {
+            let time = Random::seeded(seed).between(low, high);
+            prop_assert!(time >= low && time <= high.max(low));
+        }
     }
 }

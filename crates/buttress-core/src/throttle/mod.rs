@@ -66,7 +66,7 @@ struct Settings {
     width: u64,
     failures_count: bool,
     name: &'static str,
-    random: Random,
+    random: Arc<Random>,
     /// The point from which time is counted: the first instant that anybody tells.
     anchor: OnceLock<Instant>,
 }
@@ -80,7 +80,7 @@ impl Throttler {
             width: nanoseconds(Duration::from_secs(120)) / BUCKETS,
             failures_count: false,
             name: "throttle",
-            random: Random::new(),
+            random: Arc::new(Random::new()),
             anchor: OnceLock::new(),
         })
     }
@@ -128,7 +128,7 @@ impl Throttler {
 
     /// Draws the same random numbers in each run.
     pub fn seed(self, seed: u64) -> Self {
-        self.changed(|settings| settings.random = Random::seeded(seed))
+        self.changed(|settings| settings.random = Arc::new(Random::seeded(seed)))
     }
 
     /// The name that refusals carry.
