@@ -37,6 +37,8 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod backoff;
+pub mod budget;
 pub mod combine;
 #[cfg(feature = "http")]
 pub mod deadline_header;
@@ -49,12 +51,15 @@ pub mod protocol;
 #[cfg(feature = "http")]
 pub mod pushback;
 mod quota;
+mod random;
 pub mod rate;
 mod rejection;
 pub mod setting;
 mod slots;
 mod sync;
 
+pub use backoff::Backoff;
+pub use budget::RetryBudget;
 pub use combine::{Keyed, Reloadable};
 pub use key::{Key, MissingKey, by_fn};
 pub use never::Never;
@@ -65,6 +70,7 @@ pub use policy::{Admission, PerKey, Permit, Policy, Retention};
 pub use protocol::Http;
 pub use protocol::{Plain, Protocol, Reject};
 pub use quota::Quota;
+pub use random::Random;
 pub use rate::{Gcra, RateLimiter, SlidingWindow};
 pub use rejection::{Reason, Rejection};
 pub use setting::SettingError;
