@@ -13,6 +13,7 @@ pub mod key;
 mod keyed;
 mod rate_limit;
 mod reloadable;
+pub mod repeat;
 mod run;
 #[cfg(feature = "testing")]
 pub mod testing;
