@@ -40,6 +40,8 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod backoff;
+pub mod budget;
 pub mod combine;
 #[cfg(feature = "http")]
 pub mod deadline_header;
@@ -62,6 +64,8 @@ mod slots;
 mod sync;
 mod throttle;
 
+pub use backoff::Backoff;
+pub use budget::RetryBudget;
 pub use combine::{Keyed, Reloadable};
 pub use extra_load::ExtraLoad;
 pub use key::{Key, MissingKey, by_fn};
