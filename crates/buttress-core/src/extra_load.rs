@@ -36,12 +36,15 @@ impl ExtraLoad {
     /// `share` is out of range.
     pub fn new(share: f64) -> Result<Self, SettingError> {
         let share = check_range("extra_load", share, 0.000_1..=4.0)?;
-        let share = (share * TOKEN as f64).round() as u64;
-        Ok(Self {
+        Ok(Self::with((share * TOKEN as f64).round() as u64))
+    }
+
+    fn with(share: u64) -> Self {
+        Self {
             share,
             most: (1_000 * share).max(TOKEN),
             saved: AtomicU64::new(0),
-        })
+        }
     }
 
     /// A call begins.
@@ -70,6 +73,13 @@ impl ExtraLoad {
     /// Gives back a token that was not used after all.
     pub fn give_back(&self) {
         self.saved.fetch_add(TOKEN, Ordering::Relaxed);
+    }
+}
+
+/// One call in a hundred.
+impl Default for ExtraLoad {
+    fn default() -> Self {
+        Self::with(TOKEN / 100)
     }
 }
 

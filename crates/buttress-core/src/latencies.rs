@@ -153,6 +153,13 @@ impl Latencies {
     }
 }
 
+/// A half-life of 10 seconds.
+impl Default for Latencies {
+    fn default() -> Self {
+        Self::with(Duration::from_secs(10), BUCKETS)
+    }
+}
+
 impl fmt::Debug for Latencies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Latencies")

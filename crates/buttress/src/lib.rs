@@ -8,6 +8,7 @@ mod clock;
 #[cfg(feature = "http")]
 pub mod deadline;
 mod guard;
+pub mod hedge;
 #[cfg(feature = "http")]
 pub mod key;
 mod keyed;
@@ -26,12 +27,13 @@ pub use buttress_core::protocol;
 pub use buttress_core::rate;
 pub use buttress_core::{
     Admission, Gcra, Key, MissingKey, Never, Now, Outcome, PerKey, Permit, Plain, Policy, Protocol,
-    Quota, RateLimiter, Reason, Reject, Rejection, Retention, SettingError, SlidingWindow, Slots,
-    Throttler, by_fn, combine::MissingKeyMeans,
+    Quota, RateLimiter, Reason, Reject, Rejection, Retention, RetryBudget, SettingError,
+    SlidingWindow, Slots, Throttler, by_fn, combine::MissingKeyMeans,
 };
 #[cfg(feature = "http")]
 pub use deadline::{Deadline, IncomingDeadline, OutgoingDeadline};
 pub use guard::{Guard, GuardFuture, GuardLayer, GuardProtocol, guard};
+pub use hedge::Hedge;
 pub use keyed::{Keyed, KeyedBuilder};
 pub use rate_limit::{RateLimit, RateLimitBuilder};
 pub use reloadable::Reloadable;

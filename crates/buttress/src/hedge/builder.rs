@@ -1,0 +1,180 @@
+use super::delay::{Delay, HALF_LIFE, QuantileDelay};
+use super::layer::{Hedge, Shared};
+use super::which::{Every, Safe, SafeIf};
+use buttress_core::setting::check_range;
+use buttress_core::{ExtraLoad, RetryBudget, SettingError};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The settings of a [`Hedge`].
+#[derive(Clone, Debug)]
+#[must_use = "call `build`"]
+pub struct HedgeBuilder<W = Safe> {
+    after: Option<Duration>,
+    quantile: f64,
+    min_samples: u32,
+    half_life: Duration,
+    attempts: u32,
+    extra_load: f64,
+    budget: Option<RetryBudget>,
+    keep_body: usize,
+    non_fatal: Option<u32>,
+    which: W,
+}
+
+impl HedgeBuilder {
+    pub(super) const fn new() -> Self {
+        Self {
+            after: None,
+            quantile: 0.95,
+            min_samples: 100,
+            half_life: HALF_LIFE,
+            attempts: 2,
+            extra_load: 0.01,
+            budget: None,
+            keep_body: 64 * 1024,
+            non_fatal: None,
+            which: Safe,
+        }
+    }
+}
+
+impl<W> HedgeBuilder<W> {
+    /// Hedges a call that has been out for that long (up to a year), instead of going by the
+    /// latencies seen. 0 sends all copies at once.
+    pub fn after(mut self, delay: Duration) -> Self {
+        self.after = Some(delay);
+        self
+    }
+
+    /// Hedges a call that has been out for longer than this share of the calls of late took: from
+    /// 0.5 to 0.9999, by default 0.95 (Dean and Barroso, *The Tail at Scale*, 2013).
+    pub fn quantile(mut self, quantile: f64) -> Self {
+        self.quantile = quantile;
+        self
+    }
+
+    /// How many calls must have been seen before the first is hedged, from 1 to 1 000 000; 100 by
+    /// default, since that many bring the first hedge at the default
+    /// [`extra_load`](Self::extra_load). Calls that were seen long ago count less.
+    pub fn min_samples(mut self, samples: u32) -> Self {
+        self.min_samples = samples;
+        self
+    }
+
+    /// After how long a latency that was seen weighs half, from a second to 10 minutes; 10 seconds
+    /// by default.
+    pub fn half_life(mut self, half_life: Duration) -> Self {
+        self.half_life = half_life;
+        self
+    }
+
+    /// How many copies of a call there may be, the first included: from 2, which is the default, to
+    /// 5, the most that gRPC allows. Each follows the one before after the same delay.
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
+        self
+    }
+
+    /// The most that hedges may add to the calls, from 0.0001 to 4 calls for each; by default 0.01,
+    /// one in a hundred. Hedges are earned first: the first call can be hedged after a hundred. What
+    /// is not used is saved up, but no more than a thousand calls bring.
+    pub fn extra_load(mut self, share: f64) -> Self {
+        self.extra_load = share;
+        self
+    }
+
+    /// A budget for all attempts beyond the first ones, which retries draw on as well. Hedges stop
+    /// when it is used up. Inside a retry that has the same budget, give it
+    /// [`without_deposits`](RetryBudget::without_deposits). By default there is none besides the
+    /// [`extra_load`](Self::extra_load), which is stricter than the usual ones.
+    pub fn budget(mut self, budget: RetryBudget) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// How many bytes of a request's body are kept in order to send it again; 64 KiB by default. A
+    /// call with a longer one goes on and is not hedged. HTTP only.
+    pub fn keep_body(mut self, bytes: usize) -> Self {
+        self.keep_body = bytes;
+        self
+    }
+
+    /// Hedges as gRPC does (gRFC A6, `hedgingPolicy`): an answer with one of these status codes
+    /// sends the next copy at once, and any other failure ends the call with it. Codes are those of
+    /// gRPC, up to 16; others are left out. A callee that cannot be reached counts as `UNAVAILABLE`
+    /// (14), and an answer of HTTP without a gRPC status as what it stands for in gRPC.
+    ///
+    /// By default a failure sends nothing: hedges are there for slow answers, and retries for
+    /// failures. If the first attempt fails while a hedge is out, the hedge is waited for.
+    #[cfg(feature = "http")]
+    pub fn non_fatal(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
+        let codes = codes.into_iter().filter(|code| *code <= 16);
+        self.non_fatal = Some(codes.fold(0, |set, code| set | 1 << code));
+        self
+    }
+
+    /// Hedges every request, whatever its method. By default only those that the protocol takes for
+    /// safe: with `Http` idempotent methods, and requests with an `Idempotency-Key`.
+    pub fn every_request(self) -> HedgeBuilder<Every> {
+        self.which(Every)
+    }
+
+    /// Hedges requests that a function takes for safe, as well. gRPC needs it, whose method is
+    /// always POST.
+    ///
+    /// ```
+    /// use buttress::Hedge;
+    /// use http::Request;
+    ///
+    /// let hedge = Hedge::builder()
+    ///     .safe_if(|request: &Request<String>| request.uri().path().ends_with("/Get"))
+    ///     .build()?;
+    /// # let _ = hedge;
+    /// # Ok::<(), buttress::SettingError>(())
+    /// ```
+    pub fn safe_if<F>(self, safe: F) -> HedgeBuilder<SafeIf<F>> {
+        self.which(SafeIf(safe))
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    ///
+    /// Names the first setting that makes no sense, its value and what is allowed.
+    pub fn build(self) -> Result<Hedge<W>, SettingError> {
+        let delay = match self.after {
+            Some(after) => Delay::fixed(after)?,
+            None => Delay::Quantile(Box::new(QuantileDelay::new(
+                self.quantile,
+                self.min_samples,
+                self.half_life,
+            )?)),
+        };
+        let attempts = check_range("attempts", self.attempts, 2..=5)?;
+        let extra_load = ExtraLoad::new(self.extra_load)?;
+        let mut shared = Shared::new(delay, attempts, extra_load);
+        shared.budget = self.budget;
+        shared.keep_body = self.keep_body;
+        shared.non_fatal = self.non_fatal;
+        Ok(Hedge {
+            shared: Arc::new(shared),
+            which: self.which,
+        })
+    }
+
+    fn which<V>(self, which: V) -> HedgeBuilder<V> {
+        HedgeBuilder {
+            after: self.after,
+            quantile: self.quantile,
+            min_samples: self.min_samples,
+            half_life: self.half_life,
+            attempts: self.attempts,
+            extra_load: self.extra_load,
+            budget: self.budget,
+            keep_body: self.keep_body,
+            non_fatal: self.non_fatal,
+            which,
+        }
+    }
+}

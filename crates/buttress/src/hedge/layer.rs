@@ -1,0 +1,194 @@
+use super::builder::HedgeBuilder;
+use super::delay::{Delay, QuantileDelay};
+use super::service::HedgeService;
+use super::which::Safe;
+use crate::DefaultProtocol;
+use crate::clock;
+use buttress_core::{ExtraLoad, Now, RetryBudget};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tower_layer::Layer;
+
+/// Sends a call that takes unusually long once more, and takes the first success.
+///
+/// It is a layer, and a handle: clones share what was measured, and the bounds. The
+/// [module](crate::hedge) says when it helps.
+///
+/// The first attempt is never worse off for it: a hedge that fails, is refused, or whose service
+/// is not ready is as if it had not been. If the first attempt fails while a hedge is out, the hedge
+/// is waited for; if none succeeds, the first one's answer is returned. Each hedge is sent on a
+/// clone of the inner service that it waits to be ready. When one attempt has succeeded, the others
+/// are dropped before its answer is returned.
+///
+/// Success and failure are what the protocol's classifier says of the answer's head: a stream that
+/// has begun well has won.
+#[derive(Clone, Debug)]
+pub struct Hedge<W = Safe> {
+    pub(super) shared: Arc<Shared>,
+    pub(super) which: W,
+}
+
+impl Hedge {
+    /// Hedges what is safe to repeat after the 95th percentile of the latencies of late, once, and
+    /// at most one call in a hundred.
+    pub fn new() -> Self {
+        let delay = Delay::Quantile(Box::default());
+        Self {
+            shared: Arc::new(Shared::new(delay, 2, ExtraLoad::default())),
+            which: Safe,
+        }
+    }
+
+    /// The same with other settings.
+    pub const fn builder() -> HedgeBuilder {
+        HedgeBuilder::new()
+    }
+}
+
+impl Default for Hedge {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<W> Hedge<W> {
+    /// What was done so far, and what is known.
+    pub fn snapshot(&self) -> HedgeSnapshot {
+        HedgeSnapshot {
+            sent: self.shared.sent.load(Ordering::Relaxed),
+            won: self.shared.won.load(Ordering::Relaxed),
+            delay: self.shared.delay.current(clock::now()),
+        }
+    }
+
+    /// A layer that speaks another protocol: [`Plain`](crate::Plain) for services that are
+    /// neither HTTP nor gRPC, or an `Http` with other settings.
+    pub fn protocol<Pr>(&self, protocol: Pr) -> HedgeLayer<Pr, W>
+    where
+        W: Clone,
+    {
+        HedgeLayer {
+            hedge: self.clone(),
+            protocol,
+        }
+    }
+}
+
+impl<S, W: Clone> Layer<S> for Hedge<W> {
+    type Service = HedgeService<S, DefaultProtocol, W>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        HedgeService::new(inner, self.clone(), DefaultProtocol::new())
+    }
+}
+
+/// The layer that [`Hedge::protocol`] makes.
+#[derive(Clone, Debug)]
+pub struct HedgeLayer<Pr = DefaultProtocol, W = Safe> {
+    hedge: Hedge<W>,
+    protocol: Pr,
+}
+
+impl<S, Pr: Clone, W: Clone> Layer<S> for HedgeLayer<Pr, W> {
+    type Service = HedgeService<S, Pr, W>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        HedgeService::new(inner, self.hedge.clone(), self.protocol.clone())
+    }
+}
+
+/// What a [`Hedge`] did and knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HedgeSnapshot {
+    /// Hedges sent, which are calls that the callee got in addition.
+    pub sent: u64,
+    /// Those among them whose answer was taken.
+    pub won: u64,
+    /// How long a call that begins now is out before it is hedged. Nothing while too little was
+    /// seen.
+    pub delay: Option<Duration>,
+}
+
+/// What clones share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) delay: Delay,
+    pub(super) attempts: u32,
+    pub(super) extra_load: ExtraLoad,
+    pub(super) budget: Option<RetryBudget>,
+    pub(super) keep_body: usize,
+    /// A bit for each code of gRPC.
+    pub(super) non_fatal: Option<u32>,
+    sent: AtomicU64,
+    won: AtomicU64,
+}
+
+impl Shared {
+    pub(super) const fn new(delay: Delay, attempts: u32, extra_load: ExtraLoad) -> Self {
+        Self {
+            delay,
+            attempts,
+            extra_load,
+            budget: None,
+            keep_body: 64 * 1024,
+            non_fatal: None,
+            sent: AtomicU64::new(0),
+            won: AtomicU64::new(0),
+        }
+    }
+
+    /// The latencies, if they matter.
+    #[inline]
+    pub(super) fn measures(&self) -> Option<&QuantileDelay> {
+        match &self.delay {
+            Delay::Fixed(_) => None,
+            Delay::Quantile(quantile) => Some(quantile),
+        }
+    }
+
+    /// A call begins.
+    #[inline]
+    pub(super) fn deposit(&self) {
+        self.extra_load.deposit();
+        if let Some(budget) = &self.budget {
+            budget.deposit(&Now::lazy(clock::at_arrival));
+        }
+    }
+
+    /// How long the call may be out before it is hedged, unless too little was seen, or no hedge
+    /// is earned: then there is no need to keep its request.
+    #[inline]
+    pub(super) fn delay_if_earned(&self, arrival: Option<Instant>) -> Option<Duration> {
+        if !self.extra_load.suffices() {
+            return None;
+        }
+        match (&self.delay, arrival) {
+            (Delay::Fixed(delay), _) => Some(*delay),
+            (Delay::Quantile(quantile), Some(now)) => quantile.current(now),
+            (Delay::Quantile(_), None) => None,
+        }
+    }
+
+    /// Asks for one more attempt.
+    pub(super) fn withdraw(&self, now: Instant) -> bool {
+        if !self.extra_load.withdraw() {
+            return false;
+        }
+        let granted = self
+            .budget
+            .as_ref()
+            .is_none_or(|budget| budget.withdraw(&Now::at(now)));
+        if granted {
+            self.sent.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.extra_load.give_back();
+        }
+        granted
+    }
+
+    pub(super) fn hedge_won(&self) {
+        self.won.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,306 @@
+use super::attempt::Attempt;
+use super::layer::Shared;
+use super::number::Number;
+use crate::clock;
+use crate::repeat::{AnswerKind, Judge, Look, Repeat};
+use crate::timer::has_passed;
+use buttress_core::Outcome;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tower_service::Service;
+
+/// What the inner service is called with.
+pub(super) type Sent<Pr, Req> = <Pr as Repeat<Req>>::Attempt;
+
+/// The attempts beyond the first of a call, and what they are made of.
+pub(super) struct Race<S, Pr, Req>
+where
+    S: Service<Sent<Pr, Req>>,
+    Pr: Repeat<Req> + Judge<Sent<Pr, Req>, S::Response, S::Error>,
+{
+    service: S,
+    protocol: Pr,
+    kept: Pr::Kept,
+    delay: Duration,
+    deadline: Option<Instant>,
+    next: Next,
+    /// How many hedges were sent.
+    sent: u32,
+    hedges: Vec<Pin<Box<Hedge<S, Pr, Req>>>>,
+    /// What to answer if nobody succeeds. In a box, since most calls need none.
+    failed: Option<Box<Result<Pr::Response, S::Error>>>,
+    /// How long to wait for the first attempt to have sent the body.
+    patience: Duration,
+}
+
+type Hedge<S, Pr, Req> = Attempt<
+    S,
+    Sent<Pr, Req>,
+    <Pr as Judge<
+        Sent<Pr, Req>,
+        <S as Service<Sent<Pr, Req>>>::Response,
+        <S as Service<Sent<Pr, Req>>>::Error,
+    >>::Observer,
+>;
+
+/// When to send the next hedge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// The call has not been pending yet.
+    Unset,
+    Now,
+    At(Instant),
+    Never,
+}
+
+/// What an answer means to the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is taken.
+    Final,
+    /// It is not, and the next attempt is not waited for.
+    SendNext,
+    /// It is not, if another one is better.
+    Wait,
+}
+
+impl<S, Pr, Req> Race<S, Pr, Req>
+where
+    S: Service<Sent<Pr, Req>> + Clone,
+    Pr: Repeat<Req> + Judge<Sent<Pr, Req>, S::Response, S::Error> + Number<Sent<Pr, Req>>,
+{
+    pub(super) fn new(
+        service: S,
+        protocol: Pr,
+        kept: Pr::Kept,
+        delay: Duration,
+        deadline: Option<Instant>,
+    ) -> Self {
+        Self {
+            service,
+            protocol,
+            kept,
+            delay,
+            deadline,
+            next: Next::Unset,
+            sent: 0,
+            hedges: Vec::new(),
+            failed: None,
+            patience: SHORTEST_PATIENCE,
+        }
+    }
+
+    /// The first attempt has ended without being taken. Returns its answer if there is nothing to
+    /// wait for.
+    pub(super) fn first_failed(
+        &mut self,
+        answer: Result<Pr::Response, S::Error>,
+        look: &Look,
+        verdict: Verdict,
+    ) -> Option<Result<Pr::Response, S::Error>> {
+        self.heed(look, verdict);
+        if verdict == Verdict::Wait && !self.is_running() {
+            return Some(answer);
+        }
+        self.failed = Some(Box::new(answer));
+        None
+    }
+
+    /// Polls the hedges, and sends those that are due. Returns the answer that is taken.
+    pub(super) fn poll(
+        &mut self,
+        shared: &Shared,
+        arrival: Option<Instant>,
+        first_runs: bool,
+        context: &mut Context<'_>,
+    ) -> Option<(Result<Pr::Response, S::Error>, Look)> {
+        if self.next == Next::Unset {
+            let at = arrival.unwrap_or_else(clock::now) + self.delay;
+            self.next = if self.delay.is_zero() {
+                Next::Now
+            } else {
+                Next::At(at)
+            };
+        }
+        loop {
+            let mut index = 0;
+            while let Some(hedge) = self.hedges.get_mut(index) {
+                let Poll::Ready(answered) = hedge.as_mut().poll(context) else {
+                    index += 1;
+                    continue;
+                };
+                drop(self.hedges.swap_remove(index));
+                let Some((result, observer)) = answered else {
+                    continue;
+                };
+                let (answer, look) = Pr::look(observer, result, context);
+                let verdict = shared.judge(&look);
+                if verdict == Verdict::Final {
+                    return Some((answer, look));
+                }
+                self.heed(&look, verdict);
+                if verdict == Verdict::SendNext {
+                    self.failed = Some(Box::new(answer));
+                }
+            }
+            let due = match self.next {
+                Next::Now => true,
+                Next::At(instant) => has_passed(instant),
+                Next::Unset | Next::Never => false,
+            };
+            if !due {
+                return None;
+            }
+            self.send(shared, first_runs);
+        }
+    }
+
+    /// The answer if nobody is left who could give a better one.
+    pub(super) fn give_up(&mut self) -> Option<Result<Pr::Response, S::Error>> {
+        let hopeless = match self.next {
+            Next::Never => true,
+            // Only what the callee asked for is waited for, and not past the deadline.
+            Next::At(instant) => self.deadline.is_some_and(|deadline| instant >= deadline),
+            Next::Unset | Next::Now => false,
+        };
+        if self.is_running() || !hopeless {
+            return None;
+        }
+        // Those that are not ready are no hope.
+        self.stop();
+        self.failed.take().map(|failed| *failed)
+    }
+
+    /// Drops the hedges.
+    pub(super) fn stop(&mut self) {
+        self.next = Next::Never;
+        self.hedges.clear();
+    }
+
+    /// When the next hedge is due.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        match self.next {
+            Next::At(instant) => Some(instant),
+            Next::Unset | Next::Now | Next::Never => None,
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        self.hedges.iter().any(|hedge| hedge.is_running())
+    }
+
+    /// Changes when the next is sent by what an answer said.
+    fn heed(&mut self, look: &Look, verdict: Verdict) {
+        if self.next == Next::Never {
+            return;
+        }
+        match pushback(look) {
+            Some(Some(wait)) => self.next = Next::At(clock::now() + wait),
+            Some(None) => self.next = Next::Never,
+            None if verdict == Verdict::SendNext => self.next = Next::Now,
+            None => {}
+        }
+    }
+
+    fn send(&mut self, shared: &Shared, first_runs: bool) {
+        self.next = Next::Never;
+        if self.sent + 1 >= shared.attempts {
+            return;
+        }
+        let now = clock::now();
+        let Some(mut attempt) = self.protocol.again(&self.kept) else {
+            // Perhaps the body has not been sent through. Nobody tells when it has been.
+            if first_runs {
+                self.next = Next::At(now + self.patience);
+                self.patience = (2 * self.patience).min(LONGEST_PATIENCE);
+            }
+            return;
+        };
+        if !shared.withdraw(now) {
+            return;
+        }
+        self.sent += 1;
+        self.protocol.number(&mut attempt, self.sent);
+        let observer = self.protocol.observe(&attempt);
+        let hedge = Attempt::new(self.service.clone(), attempt, observer);
+        self.hedges.push(Box::pin(hedge));
+        if self.sent + 1 < shared.attempts {
+            self.next = if self.delay.is_zero() {
+                Next::Now
+            } else {
+                Next::At(now + self.delay)
+            };
+        }
+    }
+}
+
+/// How long the callee wants to be left alone: nothing if it did not say, and no time if it wants
+/// no more copies at all.
+#[cfg(feature = "http")]
+fn pushback(look: &Look) -> Option<Option<Duration>> {
+    let wait = look.pushback?.wait();
+    Some(wait.filter(|wait| *wait <= LONGEST_PUSHBACK))
+}
+
+#[cfg(not(feature = "http"))]
+fn pushback(_: &Look) -> Option<Option<Duration>> {
+    None
+}
+
+/// A callee that asks for more wants no hedge, and its caller does not want to wait for one.
+#[cfg(feature = "http")]
+const LONGEST_PUSHBACK: Duration = Duration::from_secs(60);
+
+const SHORTEST_PATIENCE: Duration = Duration::from_millis(1);
+const LONGEST_PATIENCE: Duration = Duration::from_secs(1);
+
+impl Shared {
+    /// What an answer means, and tells the budget.
+    pub(super) fn judge(&self, look: &Look) -> Verdict {
+        let verdict = self.verdict(look);
+        if let Some(budget) = &self.budget {
+            let refused = matches!(look.answer, AnswerKind::Rejected(_));
+            if verdict == Verdict::Final && pushback(look).is_none() {
+                if look.outcome == Outcome::Success {
+                    budget.succeeded();
+                }
+            } else if !refused {
+                budget.failed();
+            }
+        }
+        verdict
+    }
+
+    fn verdict(&self, look: &Look) -> Verdict {
+        match self.non_fatal {
+            None if look.outcome == Outcome::Success => Verdict::Final,
+            None => Verdict::Wait,
+            Some(codes) => match grpc_code(look) {
+                None => Verdict::Wait,
+                Some(code) if code <= 16 && codes & (1 << code) != 0 => Verdict::SendNext,
+                Some(_) => Verdict::Final,
+            },
+        }
+    }
+}
+
+/// What an answer is in gRPC; nothing if a layer of ours refused the attempt.
+fn grpc_code(look: &Look) -> Option<u16> {
+    match look.answer {
+        AnswerKind::Rejected(_) => None,
+        #[cfg(feature = "http")]
+        AnswerKind::GrpcStatus(code) => Some(code),
+        _ if look.outcome == Outcome::Success => Some(0),
+        #[cfg(feature = "http")]
+        AnswerKind::HttpStatus(status) => Some(match status.as_u16() {
+            400 | 431 => 13,
+            401 => 16,
+            403 => 7,
+            404 => 12,
+            429 | 502..=504 => 14,
+            _ => 2,
+        }),
+        _ => Some(14),
+    }
+}
