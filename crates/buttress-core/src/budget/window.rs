@@ -87,11 +87,17 @@ impl Window {
     }
 
     fn totals(&self, second: u64) -> (u64, u64) {
-        (0..SECONDS)
+        // The next second, too: others may be there already.
+        (0..=SECONDS)
             .filter_map(|ago| {
-                let second = second.checked_sub(ago)?;
-                // SeqCst with `change`: a withdrawal that is not seen here sees ours.
-                let count = Count(self.bucket(second).load(Ordering::SeqCst));
+                let second = (second + 1).checked_sub(ago)?;
+                let bucket = self.bucket(second);
+                // Where others may be writing down a withdrawal, what is read is the newest: of two
+                // who wrote into different buckets, one sees the other.
+                let count = Count(match ago {
+                    0..=2 => bucket.fetch_add(0, Ordering::AcqRel),
+                    _ => bucket.load(Ordering::Relaxed),
+                });
                 count.is_of(second).then_some(count)
             })
             .fold((0, 0), |(calls, withdrawals), count| {
@@ -116,12 +122,12 @@ impl Window {
 
 /// Writes what `change` makes of the bucket, unless that is nothing. Returns whether it was written.
 fn change(bucket: &AtomicU64, change: impl Fn(Count) -> Option<Count>) -> bool {
-    let mut count = bucket.load(Ordering::SeqCst);
+    let mut count = bucket.load(Ordering::Relaxed);
     loop {
         let Some(changed) = change(Count(count)) else {
             return false;
         };
-        match bucket.compare_exchange_weak(count, changed.0, Ordering::SeqCst, Ordering::SeqCst) {
+        match bucket.compare_exchange_weak(count, changed.0, Ordering::AcqRel, Ordering::Relaxed) {
             Ok(_) => return true,
             Err(now) => count = now,
         }
