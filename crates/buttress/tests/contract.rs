@@ -5,10 +5,11 @@
     reason = "a test that cannot go on should say where"
 )]
 
+use buttress::hedge::Every;
 use buttress::testing::{BrokenRule, Contract, Fixture};
 use buttress::{
-    Bulkhead, IncomingDeadline, OutgoingDeadline, Plain, RateLimit, Reloadable, Throttle, Timeout,
-    by_fn, guard,
+    Bulkhead, Hedge, IncomingDeadline, OutgoingDeadline, Plain, RateLimit, Reloadable, Throttle,
+    Timeout, by_fn, guard,
 };
 use std::time::Duration;
 
@@ -26,6 +27,11 @@ macro_rules! keeps_the_contract {
 
 fn ample() -> RateLimit {
     RateLimit::per_second(1_000_000).build().unwrap()
+}
+
+fn all_at_once() -> Hedge<Every> {
+    let hedge = Hedge::builder().every_request().after(Duration::ZERO);
+    hedge.attempts(3).extra_load(4.0).build().unwrap()
 }
 
 fn waiting_room(limit: u32) -> Bulkhead {
@@ -184,6 +190,25 @@ keeps_the_contract! {
         let timeout = Timeout::new(SECOND).unwrap();
         let timeout = timeout.idle_body(SECOND).unwrap().whole_body(2 * SECOND).unwrap();
         Fixture::new(timeout)
+    }).check_http();
+
+    hedge_plain: Contract::new(|| {
+        Fixture::new(Hedge::new().protocol(Plain::new()))
+    }).check_plain();
+
+    hedge_http: Contract::new(|| Fixture::new(Hedge::new())).check_http();
+
+    hedge_that_sends_all_at_once_plain: Contract::new(|| {
+        Fixture::new(all_at_once().protocol(Plain::new()))
+    }).check_plain();
+
+    hedge_that_sends_all_at_once_http: Contract::new(|| {
+        Fixture::new(all_at_once())
+    }).check_http();
+
+    hedge_around_a_bulkhead_http: Contract::new(|| {
+        let slots = Bulkhead::new(2).unwrap();
+        watched(&slots, (all_at_once(), slots.clone()))
     }).check_http();
 
     incoming_deadline_http: Contract::new(|| {

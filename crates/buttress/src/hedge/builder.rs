@@ -102,14 +102,14 @@ impl<W> HedgeBuilder<W> {
 
     /// Hedges as gRPC does (gRFC A6, `hedgingPolicy`): an answer with one of these status codes
     /// sends the next copy at once, and any other failure ends the call with it. Codes are those of
-    /// gRPC, up to 16; others are left out. A callee that cannot be reached counts as `UNAVAILABLE`
+    /// gRPC, from 1 to 16; others are left out. A callee that cannot be reached counts as `UNAVAILABLE`
     /// (14), and an answer of HTTP without a gRPC status as what it stands for in gRPC.
     ///
     /// By default a failure sends nothing: hedges are there for slow answers, and retries for
     /// failures. If the first attempt fails while a hedge is out, the hedge is waited for.
     #[cfg(feature = "http")]
     pub fn non_fatal(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
-        let codes = codes.into_iter().filter(|code| *code <= 16);
+        let codes = codes.into_iter().filter(|code| (1..=16).contains(code));
         self.non_fatal = Some(codes.fold(0, |set, code| set | 1 << code));
         self
     }

@@ -157,14 +157,13 @@ where
     }
 
     /// The answer if nobody is left who could give a better one.
-    pub(super) fn give_up(&mut self) -> Option<Result<Pr::Response, S::Error>> {
-        let hopeless = match self.next {
-            Next::Never => true,
-            // Only what the callee asked for is waited for, and not past the deadline.
-            Next::At(instant) => self.deadline.is_some_and(|deadline| instant >= deadline),
-            Next::Unset | Next::Now => false,
+    pub(super) fn give_up(&mut self, shared: &Shared) -> Option<Result<Pr::Response, S::Error>> {
+        // Where failures send the next attempt it is waited for, unless nobody else does.
+        let hope = match self.next {
+            Next::At(instant) => self.deadline.is_none_or(|deadline| instant < deadline),
+            _ => false,
         };
-        if self.is_running() || !hopeless {
+        if self.is_running() || (hope && shared.non_fatal.is_some()) {
             return None;
         }
         // Those that are not ready are no hope.
@@ -261,12 +260,13 @@ impl Shared {
         let verdict = self.verdict(look);
         if let Some(budget) = &self.budget {
             let refused = matches!(look.answer, AnswerKind::Rejected(_));
-            if verdict == Verdict::Final && pushback(look).is_none() {
-                if look.outcome == Outcome::Success {
-                    budget.succeeded();
+            let wants_no_more = pushback(look) == Some(None);
+            if verdict != Verdict::Final || wants_no_more {
+                if !refused {
+                    budget.failed();
                 }
-            } else if !refused {
-                budget.failed();
+            } else if look.outcome == Outcome::Success {
+                budget.succeeded();
             }
         }
         verdict
