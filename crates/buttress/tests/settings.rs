@@ -1,6 +1,6 @@
 //! Rule 13: every builder refuses nonsense, and says which field, which value and what is allowed.
 
-use buttress::{Bulkhead, RateLimit, SettingError, Throttle, by_fn};
+use buttress::{Bulkhead, Hedge, RateLimit, SettingError, Throttle, by_fn};
 use std::time::Duration;
 
 fn field<T>(result: Result<T, SettingError>) -> &'static str {
@@ -73,6 +73,28 @@ fn a_throttle_without_sense_is_refused_by_name() {
     assert_eq!(field(throttle().named("").build()), "named");
     let key = by_fn(|call: &u64| Ok(*call));
     assert_eq!(field(throttle().named("").by(key).build()), "named");
+}
+
+#[test]
+fn a_hedge_without_sense_is_refused_by_name() {
+    let hedge = Hedge::builder;
+    assert_eq!(field(hedge().after(TOO_LONG).build()), "after");
+    for quantile in [0.0, 0.49, 1.0, f64::NAN] {
+        assert_eq!(field(hedge().quantile(quantile).build()), "quantile");
+    }
+    assert_eq!(field(hedge().min_samples(0).build()), "min_samples");
+    assert_eq!(
+        field(hedge().half_life(Duration::ZERO).build()),
+        "half_life"
+    );
+    assert_eq!(field(hedge().half_life(TOO_LONG).build()), "half_life");
+    for attempts in [0, 1, 6] {
+        assert_eq!(field(hedge().attempts(attempts).build()), "attempts");
+    }
+    for share in [0.0, -1.0, 5.0, f64::NAN] {
+        assert_eq!(field(hedge().extra_load(share).build()), "extra_load");
+    }
+    assert_eq!(field(hedge().after(Duration::ZERO).build()), "nothing");
 }
 
 #[test]
