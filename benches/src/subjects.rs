@@ -1,7 +1,7 @@
 //! What is compared with what.
 
 use crate::measure::Runner;
-use crate::{ours, rivals};
+use crate::{hedge, ours, rivals};
 
 /// A job that ours and a rival do.
 pub struct Subject {
@@ -48,6 +48,9 @@ pub const SUBJECTS: &[Subject] = subjects! {
     "timeout_pending", "tower-resilience": ours::timeout_pending, rivals::resilience_timeout_pending, bare, false;
     "deadlines_pending", "tower": ours::deadlines_pending, rivals::tower_deadlines_pending, bare, false;
     "deadlines_pending", "tower-resilience": ours::deadlines_pending, rivals::resilience_deadlines_pending, bare, false;
+    "hedge", "tower": hedge::hedge, hedge::tower_hedge, bare, false;
+    "hedge", "tower-resilience": hedge::hedge_fixed, hedge::resilience_hedge, bare, true;
+    "throttle", "bare": hedge::throttle, ours::bare, bare, true;
     "stack_server", "tower-resilience": ours::stack_server, rivals::resilience_stack_server, bare, true;
     "refusal_plain", "bare": ours::refusal_plain, ours::bare, bare, true;
     "refusal_plain", "tower": ours::refusal_bulkhead, rivals::tower_refusal, bare, true;
