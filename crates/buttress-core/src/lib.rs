@@ -40,6 +40,8 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "http")]
+pub mod attempt_header;
 pub mod backoff;
 pub mod budget;
 pub mod combine;

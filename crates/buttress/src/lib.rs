@@ -2,6 +2,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "http")]
+pub mod attempt;
+#[cfg(feature = "http")]
 mod body;
 mod bulkhead;
 mod clock;
@@ -15,6 +17,7 @@ mod keyed;
 mod rate_limit;
 mod reloadable;
 pub mod repeat;
+pub mod retry;
 mod run;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -22,12 +25,17 @@ mod throttle;
 pub mod timeout;
 mod timer;
 
+#[cfg(feature = "http")]
+pub use attempt::{Attempt, IncomingAttempt};
 pub use bulkhead::{Bulkhead, BulkheadBuilder};
+pub use buttress_core::backoff;
 pub use buttress_core::protocol;
+#[cfg(feature = "http")]
+pub use buttress_core::pushback;
 pub use buttress_core::rate;
 pub use buttress_core::{
-    Admission, Gcra, Key, MissingKey, Never, Now, Outcome, PerKey, Permit, Plain, Policy, Protocol,
-    Quota, RateLimiter, Reason, Reject, Rejection, Retention, RetryBudget, SettingError,
+    Admission, Backoff, Gcra, Key, MissingKey, Never, Now, Outcome, PerKey, Permit, Plain, Policy,
+    Protocol, Quota, RateLimiter, Reason, Reject, Rejection, Retention, RetryBudget, SettingError,
     SlidingWindow, Slots, Throttler, by_fn, combine::MissingKeyMeans,
 };
 #[cfg(feature = "http")]
@@ -37,6 +45,7 @@ pub use hedge::Hedge;
 pub use keyed::{Keyed, KeyedBuilder};
 pub use rate_limit::{RateLimit, RateLimitBuilder};
 pub use reloadable::Reloadable;
+pub use retry::{Retry, RetryBuilder};
 pub use run::Run;
 pub use throttle::{Throttle, ThrottleBuilder, ThrottleSnapshot};
 pub use timeout::Timeout;

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on should say where"
 )]
 
+use buttress::repeat::PeekBody;
 use buttress::{Hedge, Outcome, Plain, Throttle, by_fn};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -129,7 +130,7 @@ async fn a_throttled_call_allocates_its_error() {
 #[tokio::test(start_paused = true)]
 async fn an_http_call_that_is_not_hedged_allocates_nothing() {
     let http = service_fn(|_| ready(Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))));
-    let read = |response: Response<_>| {
+    let read = |response: Response<PeekBody<Empty<Bytes>>>| {
         let mut body = pin!(response.into_body());
         let mut context = Context::from_waker(Waker::noop());
         while let Poll::Ready(Some(_)) = Body::poll_frame(body.as_mut(), &mut context) {}

@@ -5,7 +5,7 @@
     reason = "a test that cannot go on should say where"
 )]
 
-use buttress::hedge::Every;
+use buttress::retry::Everything;
 use buttress::testing::{BrokenRule, Contract, Fixture};
 use buttress::{
     Bulkhead, Hedge, IncomingDeadline, OutgoingDeadline, Plain, RateLimit, Reloadable, Throttle,
@@ -29,8 +29,8 @@ fn ample() -> RateLimit {
     RateLimit::per_second(1_000_000).build().unwrap()
 }
 
-fn all_at_once() -> Hedge<Every> {
-    let hedge = Hedge::builder().every_request().after(Duration::ZERO);
+fn all_at_once() -> Hedge<Everything> {
+    let hedge = Hedge::builder().repeats_all().after(Duration::ZERO);
     hedge.attempts(3).extra_load(4.0).build().unwrap()
 }
 

@@ -4,7 +4,8 @@
     reason = "a test that cannot go on should say where"
 )]
 
-use buttress::hedge::{Every, HedgeBuilder};
+use buttress::hedge::HedgeBuilder;
+use buttress::retry::Everything;
 use buttress::{Hedge, Now, Plain, RetryBudget};
 use std::future::poll_fn;
 use std::pin::pin;
@@ -86,15 +87,15 @@ impl Service<u32> for Callee {
 }
 
 /// Hedges everything, as far as nothing else is said.
-fn freely() -> HedgeBuilder<Every> {
-    Hedge::builder().every_request().extra_load(4.0)
+fn freely() -> HedgeBuilder<Everything> {
+    Hedge::builder().repeats_all().extra_load(4.0)
 }
 
-fn after(milliseconds: u64) -> Hedge<Every> {
+fn after(milliseconds: u64) -> Hedge<Everything> {
     freely().after(millis(milliseconds)).build().unwrap()
 }
 
-async fn call(hedge: &Hedge<Every>, callee: &Callee) -> (Result<&'static str, String>, u64) {
+async fn call(hedge: &Hedge<Everything>, callee: &Callee) -> (Result<&'static str, String>, u64) {
     let begin = Instant::now();
     let service = hedge.protocol(Plain::new()).layer(callee.clone());
     let answer = service.oneshot(1).await;
@@ -218,7 +219,7 @@ async fn a_call_that_is_dropped_drops_all_attempts() {
 
 #[tokio::test(start_paused = true)]
 async fn one_call_in_a_hundred_is_hedged_at_most() {
-    let hedge = Hedge::builder().every_request().after(millis(50));
+    let hedge = Hedge::builder().repeats_all().after(millis(50));
     let hedge = hedge.build().unwrap();
     let callee = Callee::acting(&[(100, Ok("slow"))]);
     for calls in 1..=1_000 {
@@ -264,7 +265,7 @@ async fn tokens_are_taken_by_failures_and_given_back_by_successes() {
 }
 
 /// Latencies of 1 to 100 ms in turn.
-async fn warm_up(hedge: &Hedge<Every>, calls: usize) {
+async fn warm_up(hedge: &Hedge<Everything>, calls: usize) {
     let acts: Vec<Act> = (1..=100).map(|takes| (takes, Ok("usual"))).collect();
     let callee = Callee::acting(&acts);
     for _ in 0..calls {
@@ -274,7 +275,7 @@ async fn warm_up(hedge: &Hedge<Every>, calls: usize) {
 
 #[tokio::test(start_paused = true)]
 async fn the_delay_is_a_quantile_of_what_was_seen() {
-    let hedge = Hedge::builder().every_request().build().unwrap();
+    let hedge = Hedge::builder().repeats_all().build().unwrap();
     warm_up(&hedge, 99).await;
     assert_eq!(hedge.snapshot().delay, None);
     warm_up(&hedge, 301).await;

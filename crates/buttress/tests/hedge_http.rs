@@ -5,8 +5,9 @@
     reason = "a test that cannot go on should say where"
 )]
 
-use buttress::hedge::{Every, HedgeBuilder};
+use buttress::hedge::HedgeBuilder;
 use buttress::repeat::ReplayBody;
+use buttress::retry::Everything;
 use buttress::{Deadline, Hedge};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
@@ -167,8 +168,8 @@ fn freely() -> HedgeBuilder {
 }
 
 /// As a service config's `hedgingPolicy` would have it.
-fn policy(attempts: u32, delay: u64) -> HedgeBuilder<Every> {
-    let hedge = Hedge::builder().every_request().extra_load(4.0);
+fn policy(attempts: u32, delay: u64) -> HedgeBuilder<Everything> {
+    let hedge = Hedge::builder().repeats_all().extra_load(4.0);
     hedge
         .after(millis(delay))
         .attempts(attempts)
@@ -178,7 +179,7 @@ fn policy(attempts: u32, delay: u64) -> HedgeBuilder<Every> {
 /// The status (that of gRPC if there is one), and how long it took.
 async fn call<W>(hedge: HedgeBuilder<W>, acts: &[Act], request: Request<Body>) -> (Log, String, u64)
 where
-    W: buttress::hedge::Repeatable<Request<Body>> + Clone,
+    W: buttress::retry::Repeats<Request<Body>> + Clone,
 {
     let (log, begin) = (Log::default(), Instant::now());
     let service = hedge
@@ -217,9 +218,9 @@ async fn only_what_is_safe_to_repeat_is_hedged() {
     let key = "\"a key\"".parse().unwrap();
     keyed.headers_mut().insert("idempotency-key", key);
     assert_eq!(call(freely(), SLOW, keyed).await.2, 60);
-    let safe = freely().safe_if(|request: &Request<Body>| request.uri().path() == "/");
+    let safe = freely().repeats_if(|request: &Request<Body>| request.uri().path() == "/");
     assert_eq!(call(safe, SLOW, request(Method::POST)).await.2, 60);
-    let every = freely().every_request();
+    let every = freely().repeats_all();
     assert_eq!(call(every, SLOW, request(Method::POST)).await.2, 60);
 }
 
@@ -250,10 +251,10 @@ async fn a_hedge_is_the_same_request_body_and_trailers_included() {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_is_too_long_is_sent_and_not_hedged() {
     let long = || request(Method::PUT).map(|_| full(&[7; 100]));
-    let (log, _, took) = call(freely().keep_body(99), SLOW, long()).await;
+    let (log, _, took) = call(freely().replay_limit(99), SLOW, long()).await;
     assert_eq!((log.all().len(), took), (1, 1_000));
     assert_eq!(log.all()[0].body.len(), 100);
-    let (log, _, took) = call(freely().keep_body(100), SLOW, long()).await;
+    let (log, _, took) = call(freely().replay_limit(100), SLOW, long()).await;
     assert_eq!((log.all().len(), took), (2, 60));
 }
 

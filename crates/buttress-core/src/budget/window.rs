@@ -28,7 +28,7 @@ impl Window {
     pub(super) fn new(millionths: u32, at_least: u32) -> Self {
         Self {
             start: OnceLock::new(),
-            buckets: [const { () }; BUCKETS].map(|()| AtomicU64::new(0)),
+            buckets: [(); BUCKETS].map(|()| AtomicU64::new(0)),
             millionths: millionths.into(),
             at_least: at_least.into(),
         }

@@ -1,6 +1,8 @@
 use super::delay::{Delay, HALF_LIFE, QuantileDelay};
 use super::layer::{Hedge, Shared};
-use super::which::{Every, Safe, SafeIf};
+#[cfg(feature = "http")]
+use crate::deadline::header_name;
+use crate::retry::{Everything, IfSafe, RetryNames};
 use buttress_core::setting::check_range;
 use buttress_core::{ExtraLoad, RetryBudget, SettingError};
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use std::time::Duration;
 /// The settings of a [`Hedge`].
 #[derive(Clone, Debug)]
 #[must_use = "call `build`"]
-pub struct HedgeBuilder<W = Safe> {
+pub struct HedgeBuilder<R = IfSafe> {
     after: Option<Duration>,
     quantile: f64,
     min_samples: u32,
@@ -17,9 +19,11 @@ pub struct HedgeBuilder<W = Safe> {
     attempts: u32,
     extra_load: f64,
     budget: Option<RetryBudget>,
-    keep_body: usize,
+    replay_limit: usize,
     non_fatal: Option<u32>,
-    which: W,
+    #[cfg(feature = "http")]
+    attempt_header: Option<&'static str>,
+    repeats: R,
 }
 
 impl HedgeBuilder {
@@ -32,14 +36,62 @@ impl HedgeBuilder {
             attempts: 2,
             extra_load: 0.01,
             budget: None,
-            keep_body: 64 * 1024,
+            replay_limit: 64 * 1024,
             non_fatal: None,
-            which: Safe,
+            #[cfg(feature = "http")]
+            attempt_header: None,
+            repeats: IfSafe,
+        }
+    }
+
+    /// Hedges every request: for routes of which you know that doing it twice does no harm. By
+    /// default the protocol says which ones may be repeated: with `Http` idempotent methods, and
+    /// requests with an `Idempotency-Key`.
+    pub fn repeats_all(self) -> HedgeBuilder<Everything> {
+        self.repeats(Everything)
+    }
+
+    /// Hedges those requests for which `function` is true, instead of those of which the protocol
+    /// says that it is safe. gRPC needs it, whose method is always POST.
+    ///
+    /// ```
+    /// use buttress::Hedge;
+    /// use http::Request;
+    ///
+    /// fn is_read<B>(request: &Request<B>) -> bool {
+    ///     request.uri().path().ends_with("/Get")
+    /// }
+    ///
+    /// let hedge = Hedge::builder().repeats_if(is_read::<String>).build()?;
+    /// # let _ = hedge;
+    /// # Ok::<(), buttress::SettingError>(())
+    /// ```
+    pub fn repeats_if<Req, F>(self, function: F) -> HedgeBuilder<F>
+    where
+        F: Fn(&Req) -> bool,
+    {
+        self.repeats(function)
+    }
+
+    fn repeats<Q>(self, repeats: Q) -> HedgeBuilder<Q> {
+        HedgeBuilder {
+            after: self.after,
+            quantile: self.quantile,
+            min_samples: self.min_samples,
+            half_life: self.half_life,
+            attempts: self.attempts,
+            extra_load: self.extra_load,
+            budget: self.budget,
+            replay_limit: self.replay_limit,
+            non_fatal: self.non_fatal,
+            #[cfg(feature = "http")]
+            attempt_header: self.attempt_header,
+            repeats,
         }
     }
 }
 
-impl<W> HedgeBuilder<W> {
+impl<R> HedgeBuilder<R> {
     /// Hedges a call that has been out for that long (up to a year), instead of going by the
     /// latencies seen. 0 sends all copies at once.
     pub fn after(mut self, delay: Duration) -> Self {
@@ -93,10 +145,10 @@ impl<W> HedgeBuilder<W> {
         self
     }
 
-    /// How many bytes of a request's body are kept in order to send it again; 64 KiB by default. A
-    /// call with a longer one goes on and is not hedged. HTTP only.
-    pub fn keep_body(mut self, bytes: usize) -> Self {
-        self.keep_body = bytes;
+    /// How many bytes of a request's body are kept in order to send it again: 0 to 16 MiB, 64 KiB
+    /// by default. A longer body is sent, and not hedged. HTTP only.
+    pub fn replay_limit(mut self, bytes: usize) -> Self {
+        self.replay_limit = bytes;
         self
     }
 
@@ -114,27 +166,13 @@ impl<W> HedgeBuilder<W> {
         self
     }
 
-    /// Hedges every request, whatever its method. By default only those that the protocol takes for
-    /// safe: with `Http` idempotent methods, and requests with an `Idempotency-Key`.
-    pub fn every_request(self) -> HedgeBuilder<Every> {
-        self.which(Every)
-    }
-
-    /// Hedges requests that a function takes for safe, as well. gRPC needs it, whose method is
-    /// always POST.
-    ///
-    /// ```
-    /// use buttress::Hedge;
-    /// use http::Request;
-    ///
-    /// let hedge = Hedge::builder()
-    ///     .safe_if(|request: &Request<String>| request.uri().path().ends_with("/Get"))
-    ///     .build()?;
-    /// # let _ = hedge;
-    /// # Ok::<(), buttress::SettingError>(())
-    /// ```
-    pub fn safe_if<F>(self, safe: F) -> HedgeBuilder<SafeIf<F>> {
-        self.which(SafeIf(safe))
+    /// The header in which hedges say how many attempts there were before them, as
+    /// [`RetryBuilder::attempt_header`](crate::RetryBuilder::attempt_header) has it. By default
+    /// there is none but that of gRPC, `grpc-previous-rpc-attempts`. HTTP only.
+    #[cfg(feature = "http")]
+    pub fn attempt_header(mut self, name: &'static str) -> Self {
+        self.attempt_header = Some(name);
+        self
     }
 
     /// Checks the settings.
@@ -142,7 +180,7 @@ impl<W> HedgeBuilder<W> {
     /// # Errors
     ///
     /// Names the first setting that makes no sense, its value and what is allowed.
-    pub fn build(self) -> Result<Hedge<W>, SettingError> {
+    pub fn build(self) -> Result<Hedge<R>, SettingError> {
         let delay = match self.after {
             Some(after) => Delay::fixed(after)?,
             None => Delay::Quantile(Box::new(QuantileDelay::new(
@@ -153,28 +191,34 @@ impl<W> HedgeBuilder<W> {
         };
         let attempts = check_range("attempts", self.attempts, 2..=5)?;
         let extra_load = ExtraLoad::new(self.extra_load)?;
+        check_range("replay_limit", self.replay_limit, 0..=16 * 1024 * 1024)?;
+        let names = self.names()?;
         let mut shared = Shared::new(delay, attempts, extra_load);
         shared.budget = self.budget;
-        shared.keep_body = self.keep_body;
+        shared.replay_limit = self.replay_limit;
         shared.non_fatal = self.non_fatal;
+        shared.names = names;
         Ok(Hedge {
             shared: Arc::new(shared),
-            which: self.which,
+            repeats: self.repeats,
         })
     }
 
-    fn which<V>(self, which: V) -> HedgeBuilder<V> {
-        HedgeBuilder {
-            after: self.after,
-            quantile: self.quantile,
-            min_samples: self.min_samples,
-            half_life: self.half_life,
-            attempts: self.attempts,
-            extra_load: self.extra_load,
-            budget: self.budget,
-            keep_body: self.keep_body,
-            non_fatal: self.non_fatal,
-            which,
-        }
+    #[cfg(feature = "http")]
+    fn names(&self) -> Result<RetryNames, SettingError> {
+        Ok(RetryNames {
+            attempt: self.attempt_header.map(header_name).transpose()?,
+            marker: None,
+        })
+    }
+
+    #[cfg(not(feature = "http"))]
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "HTTP has some"
+    )]
+    fn names(&self) -> Result<RetryNames, SettingError> {
+        Ok(RetryNames::default())
     }
 }

@@ -1,8 +1,8 @@
 use super::layer::Shared;
-use super::number::Number;
 use super::race::{Race, Sent, Verdict};
 use crate::clock;
-use crate::repeat::{Judge, Look, Repeat};
+use crate::repeat::{Look, Repeat};
+use crate::retry::RetryProtocol;
 use crate::timer::{Alarm, Step};
 use buttress_core::Outcome;
 use pin_project::pin_project;
@@ -23,7 +23,7 @@ use tower_service::Service;
 pub struct HedgeFuture<S, Pr, Req>
 where
     S: Service<Sent<Pr, Req>>,
-    Pr: Repeat<Req> + Judge<Sent<Pr, Req>, S::Response, S::Error>,
+    Pr: Repeat<Req> + RetryProtocol<Req, S::Response, S::Error>,
 {
     /// The first attempt, while it runs.
     #[pin]
@@ -41,7 +41,7 @@ where
 impl<S, Pr, Req> HedgeFuture<S, Pr, Req>
 where
     S: Service<Sent<Pr, Req>>,
-    Pr: Repeat<Req> + Judge<Sent<Pr, Req>, S::Response, S::Error>,
+    Pr: Repeat<Req> + RetryProtocol<Req, S::Response, S::Error>,
 {
     #[inline]
     pub(super) fn new(
@@ -65,7 +65,7 @@ where
 impl<S, Pr, Req> Future for HedgeFuture<S, Pr, Req>
 where
     S: Service<Sent<Pr, Req>> + Clone,
-    Pr: Repeat<Req> + Judge<Sent<Pr, Req>, S::Response, S::Error> + Number<Sent<Pr, Req>>,
+    Pr: Repeat<Req> + RetryProtocol<Req, S::Response, S::Error>,
 {
     type Output = Result<Pr::Response, S::Error>;
 
@@ -142,7 +142,7 @@ impl Shared {
 impl<S, Pr, Req> fmt::Debug for HedgeFuture<S, Pr, Req>
 where
     S: Service<Sent<Pr, Req>>,
-    Pr: Repeat<Req> + Judge<Sent<Pr, Req>, S::Response, S::Error>,
+    Pr: Repeat<Req> + RetryProtocol<Req, S::Response, S::Error>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HedgeFuture").finish_non_exhaustive()

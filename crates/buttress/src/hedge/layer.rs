@@ -1,9 +1,9 @@
 use super::builder::HedgeBuilder;
 use super::delay::{Delay, QuantileDelay};
 use super::service::HedgeService;
-use super::which::Safe;
 use crate::DefaultProtocol;
 use crate::clock;
+use crate::retry::{IfSafe, RetryNames};
 use buttress_core::{ExtraLoad, Now, RetryBudget};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,9 +24,9 @@ use tower_layer::Layer;
 /// Success and failure are what the protocol's classifier says of the answer's head: a stream that
 /// has begun well has won.
 #[derive(Clone, Debug)]
-pub struct Hedge<W = Safe> {
+pub struct Hedge<R = IfSafe> {
     pub(super) shared: Arc<Shared>,
-    pub(super) which: W,
+    pub(super) repeats: R,
 }
 
 impl Hedge {
@@ -36,7 +36,7 @@ impl Hedge {
         let delay = Delay::Quantile(Box::default());
         Self {
             shared: Arc::new(Shared::new(delay, 2, ExtraLoad::default())),
-            which: Safe,
+            repeats: IfSafe,
         }
     }
 
@@ -52,7 +52,7 @@ impl Default for Hedge {
     }
 }
 
-impl<W> Hedge<W> {
+impl<R> Hedge<R> {
     /// What was done so far, and what is known.
     pub fn snapshot(&self) -> HedgeSnapshot {
         HedgeSnapshot {
@@ -64,9 +64,9 @@ impl<W> Hedge<W> {
 
     /// A layer that speaks another protocol: [`Plain`](crate::Plain) for services that are
     /// neither HTTP nor gRPC, or an `Http` with other settings.
-    pub fn protocol<Pr>(&self, protocol: Pr) -> HedgeLayer<Pr, W>
+    pub fn protocol<Pr>(&self, protocol: Pr) -> HedgeLayer<Pr, R>
     where
-        W: Clone,
+        R: Clone,
     {
         HedgeLayer {
             hedge: self.clone(),
@@ -75,8 +75,8 @@ impl<W> Hedge<W> {
     }
 }
 
-impl<S, W: Clone> Layer<S> for Hedge<W> {
-    type Service = HedgeService<S, DefaultProtocol, W>;
+impl<S, R: Clone> Layer<S> for Hedge<R> {
+    type Service = HedgeService<S, DefaultProtocol, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
         HedgeService::new(inner, self.clone(), DefaultProtocol::new())
@@ -85,13 +85,13 @@ impl<S, W: Clone> Layer<S> for Hedge<W> {
 
 /// The layer that [`Hedge::protocol`] makes.
 #[derive(Clone, Debug)]
-pub struct HedgeLayer<Pr = DefaultProtocol, W = Safe> {
-    hedge: Hedge<W>,
+pub struct HedgeLayer<Pr = DefaultProtocol, R = IfSafe> {
+    hedge: Hedge<R>,
     protocol: Pr,
 }
 
-impl<S, Pr: Clone, W: Clone> Layer<S> for HedgeLayer<Pr, W> {
-    type Service = HedgeService<S, Pr, W>;
+impl<S, Pr: Clone, R: Clone> Layer<S> for HedgeLayer<Pr, R> {
+    type Service = HedgeService<S, Pr, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
         HedgeService::new(inner, self.hedge.clone(), self.protocol.clone())
@@ -118,22 +118,24 @@ pub(super) struct Shared {
     pub(super) attempts: u32,
     pub(super) extra_load: ExtraLoad,
     pub(super) budget: Option<RetryBudget>,
-    pub(super) keep_body: usize,
+    pub(super) replay_limit: usize,
     /// A bit for each code of gRPC.
     pub(super) non_fatal: Option<u32>,
+    pub(super) names: RetryNames,
     sent: AtomicU64,
     won: AtomicU64,
 }
 
 impl Shared {
-    pub(super) const fn new(delay: Delay, attempts: u32, extra_load: ExtraLoad) -> Self {
+    pub(super) fn new(delay: Delay, attempts: u32, extra_load: ExtraLoad) -> Self {
         Self {
             delay,
             attempts,
             extra_load,
             budget: None,
-            keep_body: 64 * 1024,
+            replay_limit: 64 * 1024,
             non_fatal: None,
+            names: RetryNames::default(),
             sent: AtomicU64::new(0),
             won: AtomicU64::new(0),
         }

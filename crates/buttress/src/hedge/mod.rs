@@ -52,14 +52,10 @@ mod builder;
 mod delay;
 mod future;
 mod layer;
-mod number;
 mod race;
 mod service;
-mod which;
 
 pub use builder::HedgeBuilder;
 pub use future::HedgeFuture;
 pub use layer::{Hedge, HedgeLayer, HedgeSnapshot};
-pub use number::Number;
 pub use service::HedgeService;
-pub use which::{Every, Repeatable, Safe, SafeIf};

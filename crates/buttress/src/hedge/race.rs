@@ -1,8 +1,8 @@
 use super::attempt::Attempt;
 use super::layer::Shared;
-use super::number::Number;
 use crate::clock;
 use crate::repeat::{AnswerKind, Judge, Look, Repeat};
+use crate::retry::{Origin, RetryProtocol};
 use crate::timer::has_passed;
 use buttress_core::Outcome;
 use std::pin::Pin;
@@ -17,11 +17,12 @@ pub(super) type Sent<Pr, Req> = <Pr as Repeat<Req>>::Attempt;
 pub(super) struct Race<S, Pr, Req>
 where
     S: Service<Sent<Pr, Req>>,
-    Pr: Repeat<Req> + Judge<Sent<Pr, Req>, S::Response, S::Error>,
+    Pr: Repeat<Req> + RetryProtocol<Req, S::Response, S::Error>,
 {
     service: S,
     protocol: Pr,
     kept: Pr::Kept,
+    origin: Origin,
     delay: Duration,
     deadline: Option<Instant>,
     next: Next,
@@ -68,12 +69,13 @@ pub(super) enum Verdict {
 impl<S, Pr, Req> Race<S, Pr, Req>
 where
     S: Service<Sent<Pr, Req>> + Clone,
-    Pr: Repeat<Req> + Judge<Sent<Pr, Req>, S::Response, S::Error> + Number<Sent<Pr, Req>>,
+    Pr: Repeat<Req> + RetryProtocol<Req, S::Response, S::Error>,
 {
     pub(super) fn new(
         service: S,
         protocol: Pr,
         kept: Pr::Kept,
+        origin: Origin,
         delay: Duration,
         deadline: Option<Instant>,
     ) -> Self {
@@ -81,6 +83,7 @@ where
             service,
             protocol,
             kept,
+            origin,
             delay,
             deadline,
             next: Next::Unset,
@@ -220,7 +223,8 @@ where
             return;
         }
         self.sent += 1;
-        self.protocol.number(&mut attempt, self.sent);
+        self.protocol
+            .tell_attempts(&mut attempt, self.sent, &self.origin, &shared.names);
         let observer = self.protocol.observe(&attempt);
         let hedge = Attempt::new(self.service.clone(), attempt, observer);
         self.hedges.push(Box::pin(hedge));

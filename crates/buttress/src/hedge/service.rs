@@ -1,10 +1,9 @@
 use super::future::HedgeFuture;
 use super::layer::Hedge;
-use super::number::Number;
 use super::race::{Race, Sent};
-use super::which::{Repeatable, Safe};
 use crate::clock;
-use crate::repeat::{Judge, Repeat};
+use crate::repeat::Repeat;
+use crate::retry::{IfSafe, Repeats, RetryProtocol};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tower_service::Service;
@@ -13,14 +12,14 @@ use tower_service::Service;
 ///
 /// Hedges are sent on clones, so a service behind a hedge must be `Clone`.
 #[derive(Clone, Debug)]
-pub struct HedgeService<S, Pr = crate::DefaultProtocol, W = Safe> {
+pub struct HedgeService<S, Pr = crate::DefaultProtocol, R = IfSafe> {
     inner: S,
-    hedge: Hedge<W>,
+    hedge: Hedge<R>,
     protocol: Pr,
 }
 
-impl<S, Pr, W> HedgeService<S, Pr, W> {
-    pub(super) const fn new(inner: S, hedge: Hedge<W>, protocol: Pr) -> Self {
+impl<S, Pr, R> HedgeService<S, Pr, R> {
+    pub(super) const fn new(inner: S, hedge: Hedge<R>, protocol: Pr) -> Self {
         Self {
             inner,
             hedge,
@@ -34,11 +33,11 @@ impl<S, Pr, W> HedgeService<S, Pr, W> {
     }
 }
 
-impl<S, Pr, W, Req> Service<Req> for HedgeService<S, Pr, W>
+impl<S, Pr, R, Req> Service<Req> for HedgeService<S, Pr, R>
 where
     S: Service<Sent<Pr, Req>> + Clone,
-    Pr: Repeat<Req> + Judge<Sent<Pr, Req>, S::Response, S::Error> + Number<Sent<Pr, Req>>,
-    W: Repeatable<Req>,
+    Pr: Repeat<Req> + RetryProtocol<Req, S::Response, S::Error>,
+    R: Repeats<Req>,
 {
     type Response = Pr::Response;
     type Error = S::Error;
@@ -55,20 +54,24 @@ where
         shared.deposit();
         // Who goes by a fixed delay needs no time unless the call is pending.
         let arrival = shared.measures().map(|_| clock::at_arrival());
-        let which = &self.hedge.which;
-        let safe = || protocol.is_safe(&request);
+        let repeats = &self.hedge.repeats;
         let delay = shared
             .delay_if_earned(arrival)
-            .filter(|_| which.may_repeat(&request, safe));
-        let (attempt, race) = match delay {
+            .filter(|_| repeats.repeats(protocol, &request));
+        let origin = protocol.origin(&request, &shared.names);
+        let (mut attempt, kept) = match delay {
             None => (protocol.once(request), None),
             Some(delay) => {
                 let deadline = protocol.deadline(&request);
-                let (attempt, kept) = protocol.keep(request, shared.keep_body);
-                let race = Race::new(self.inner.clone(), protocol.clone(), kept, delay, deadline);
-                (attempt, Some(race))
+                let (attempt, kept) = protocol.keep(request, shared.replay_limit);
+                (attempt, Some((kept, delay, deadline)))
             }
         };
+        protocol.tell_attempts(&mut attempt, 0, &origin, &shared.names);
+        let race = kept.map(|(kept, delay, deadline)| {
+            let (service, protocol) = (self.inner.clone(), protocol.clone());
+            Race::new(service, protocol, kept, origin, delay, deadline)
+        });
         let observer = protocol.observe(&attempt);
         let scope = arrival.map(clock::Arrival::at);
         let future = self.inner.call(attempt);
