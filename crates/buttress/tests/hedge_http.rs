@@ -13,8 +13,10 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
+use parking_lot::Mutex;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -71,13 +73,11 @@ struct Log(Arc<Mutex<Vec<Seen>>>);
 
 impl Log {
     fn push(&self, seen: Seen) {
-        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        log.push(seen);
+        self.0.lock().push(seen);
     }
 
     fn all(&self) -> Vec<Seen> {
-        let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        log.clone()
+        self.0.lock().clone()
     }
 
     fn times(&self) -> Vec<u64> {
@@ -96,14 +96,10 @@ fn callee(
     Future = impl Future<Output = Result<Response<Body>, Infallible>> + Send,
 > + Clone {
     let begin = Instant::now();
-    let turn = Arc::new(Mutex::new(0));
+    let turn = Arc::new(AtomicUsize::new(0));
     service_fn(move |request: Request<ReplayBody<Body>>| {
-        let act = {
-            let mut turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-            let act = acts[(*turn).min(acts.len() - 1)];
-            *turn += 1;
-            act
-        };
+        let turn = turn.fetch_add(1, Ordering::SeqCst);
+        let act = acts[turn.min(acts.len() - 1)];
         let log = log.clone();
         let at = begin.elapsed().as_millis() as u64;
         async move {

@@ -115,11 +115,12 @@ async fn a_refusal_says_why_and_in_the_words_of_the_caller() {
 async fn a_failing_service_counts_only_if_it_is_told_to() {
     for counts in [false, true] {
         let builder = Throttle::builder().most_refused(0.5);
-        let throttle = match counts {
-            true => builder.failures_count().build().unwrap(),
-            false => builder.build().unwrap(),
+        let throttle = if counts {
+            builder.failures_count().build().unwrap()
+        } else {
+            builder.build().unwrap()
         };
-        let fails = service_fn(|_: ()| async { Err::<(), BoxError>("broken".into()) });
+        let fails = service_fn(|(): ()| async { Err::<(), BoxError>("broken".into()) });
         let service = throttle.protocol(Plain::new()).layer(fails);
         for _ in 0..50 {
             let _ = service.clone().oneshot(()).await;
@@ -135,7 +136,7 @@ async fn a_failing_service_counts_only_if_it_is_told_to() {
 #[tokio::test(start_paused = true)]
 async fn calls_that_are_cancelled_count_for_nothing() {
     let throttle = Throttle::new();
-    let hangs = service_fn(|_: ()| std::future::pending::<Result<(), BoxError>>());
+    let hangs = service_fn(|(): ()| std::future::pending::<Result<(), BoxError>>());
     let service = throttle.protocol(Plain::new()).layer(hangs);
     for _ in 0..10 {
         let call = service.clone().oneshot(());

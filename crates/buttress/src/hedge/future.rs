@@ -1,5 +1,6 @@
 use super::layer::Shared;
-use super::race::{Race, Sent, Verdict};
+use super::race::{Race, Sent, Taken};
+use super::verdict::Verdict;
 use crate::clock;
 use crate::repeat::{Look, Repeat};
 use crate::retry::RetryProtocol;
@@ -108,7 +109,8 @@ where
                 }
             }
             let first_runs = first.is_some();
-            if let Some((answer, look)) = race.poll(shared, arrival, first_runs, context) {
+            if let Some(taken) = race.poll(shared, arrival, first_runs, context) {
+                let Taken { answer, look } = taken;
                 race.stop();
                 if first_runs {
                     // How long the first attempt has taken so far stands for how long it would have.

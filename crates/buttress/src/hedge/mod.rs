@@ -54,6 +54,7 @@ mod future;
 mod layer;
 mod race;
 mod service;
+mod verdict;
 
 pub use builder::HedgeBuilder;
 pub use future::HedgeFuture;

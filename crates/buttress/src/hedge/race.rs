@@ -1,10 +1,10 @@
 use super::attempt::Attempt;
 use super::layer::Shared;
+use super::verdict::{Verdict, Wish};
 use crate::clock;
-use crate::repeat::{AnswerKind, Judge, Look, Repeat};
+use crate::repeat::{Judge, Look, Repeat};
 use crate::retry::{Origin, RetryProtocol};
 use crate::timer::has_passed;
-use buttress_core::Outcome;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -55,15 +55,10 @@ enum Next {
     Never,
 }
 
-/// What an answer means to the others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// It is taken.
-    Final,
-    /// It is not, and the next attempt is not waited for.
-    SendNext,
-    /// It is not, if another one is better.
-    Wait,
+/// An answer that is taken.
+pub(super) struct Taken<A> {
+    pub(super) answer: A,
+    pub(super) look: Look,
 }
 
 impl<S, Pr, Req> Race<S, Pr, Req>
@@ -117,7 +112,7 @@ where
         arrival: Option<Instant>,
         first_runs: bool,
         context: &mut Context<'_>,
-    ) -> Option<(Result<Pr::Response, S::Error>, Look)> {
+    ) -> Option<Taken<Result<Pr::Response, S::Error>>> {
         if self.next == Next::Unset {
             let at = arrival.unwrap_or_else(clock::now) + self.delay;
             self.next = if self.delay.is_zero() {
@@ -140,7 +135,7 @@ where
                 let (answer, look) = Pr::look(observer, result, context);
                 let verdict = shared.judge(&look);
                 if verdict == Verdict::Final {
-                    return Some((answer, look));
+                    return Some(Taken { answer, look });
                 }
                 self.heed(&look, verdict);
                 if verdict == Verdict::SendNext {
@@ -197,11 +192,11 @@ where
         if self.next == Next::Never {
             return;
         }
-        match pushback(look) {
-            Some(Some(wait)) => self.next = Next::At(clock::now() + wait),
-            Some(None) => self.next = Next::Never,
-            None if verdict == Verdict::SendNext => self.next = Next::Now,
-            None => {}
+        match Wish::of(look) {
+            Wish::Wait(wait) => self.next = Next::At(clock::now() + wait),
+            Wish::NoMore => self.next = Next::Never,
+            Wish::Nothing if verdict == Verdict::SendNext => self.next = Next::Now,
+            Wish::Nothing => {}
         }
     }
 
@@ -238,73 +233,5 @@ where
     }
 }
 
-/// How long the callee wants to be left alone: nothing if it did not say, and no time if it wants
-/// no more copies at all.
-#[cfg(feature = "http")]
-fn pushback(look: &Look) -> Option<Option<Duration>> {
-    let wait = look.pushback?.wait();
-    Some(wait.filter(|wait| *wait <= LONGEST_PUSHBACK))
-}
-
-#[cfg(not(feature = "http"))]
-fn pushback(_: &Look) -> Option<Option<Duration>> {
-    None
-}
-
-/// A callee that asks for more wants no hedge, and its caller does not want to wait for one.
-#[cfg(feature = "http")]
-const LONGEST_PUSHBACK: Duration = Duration::from_secs(60);
-
 const SHORTEST_PATIENCE: Duration = Duration::from_millis(1);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(1);
-
-impl Shared {
-    /// What an answer means, and tells the budget.
-    pub(super) fn judge(&self, look: &Look) -> Verdict {
-        let verdict = self.verdict(look);
-        if let Some(budget) = &self.budget {
-            let refused = matches!(look.answer, AnswerKind::Rejected(_));
-            let wants_no_more = pushback(look) == Some(None);
-            if verdict != Verdict::Final || wants_no_more {
-                if !refused {
-                    budget.failed();
-                }
-            } else if look.outcome == Outcome::Success {
-                budget.succeeded();
-            }
-        }
-        verdict
-    }
-
-    fn verdict(&self, look: &Look) -> Verdict {
-        match self.non_fatal {
-            None if look.outcome == Outcome::Success => Verdict::Final,
-            None => Verdict::Wait,
-            Some(codes) => match grpc_code(look) {
-                None => Verdict::Wait,
-                Some(code) if code <= 16 && codes & (1 << code) != 0 => Verdict::SendNext,
-                Some(_) => Verdict::Final,
-            },
-        }
-    }
-}
-
-/// What an answer is in gRPC; nothing if a layer of ours refused the attempt.
-fn grpc_code(look: &Look) -> Option<u16> {
-    match look.answer {
-        AnswerKind::Rejected(_) => None,
-        #[cfg(feature = "http")]
-        AnswerKind::GrpcStatus(code) => Some(code),
-        _ if look.outcome == Outcome::Success => Some(0),
-        #[cfg(feature = "http")]
-        AnswerKind::HttpStatus(status) => Some(match status.as_u16() {
-            400 | 431 => 13,
-            401 => 16,
-            403 => 7,
-            404 => 12,
-            429 | 502..=504 => 14,
-            _ => 2,
-        }),
-        _ => Some(14),
-    }
-}
