@@ -102,7 +102,8 @@ impl<S, Pr: Clone, R: Clone> Layer<S> for HedgeLayer<Pr, R> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HedgeSnapshot {
-    /// Hedges sent, which are calls that the callee got in addition.
+    /// Hedges that were begun: calls that the callee got in addition, and those few for which its
+    /// service was never ready.
     pub sent: u64,
     /// Those among them whose answer was taken.
     pub won: u64,

@@ -101,6 +101,10 @@ where
         if verdict == Verdict::Wait && !self.is_running() {
             return Some(answer);
         }
+        if self.protocol.again(&self.kept).is_none() {
+            // It will never have been sent through now.
+            self.next = Next::Never;
+        }
         self.failed = Some(Box::new(answer));
         None
     }
@@ -193,7 +197,14 @@ where
             return;
         }
         match Wish::of(look) {
-            Wish::Wait(wait) => self.next = Next::At(clock::now() + wait),
+            Wish::Wait(wait) => {
+                let at = clock::now() + wait;
+                self.next = match self.next {
+                    // Nobody asked for it to come sooner.
+                    Next::At(later) if verdict == Verdict::Wait => Next::At(later.max(at)),
+                    _ => Next::At(at),
+                };
+            }
             Wish::NoMore => self.next = Next::Never,
             Wish::Nothing if verdict == Verdict::SendNext => self.next = Next::Now,
             Wish::Nothing => {}
