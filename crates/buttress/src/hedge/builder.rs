@@ -1,7 +1,12 @@
 use super::delay::{Delay, HALF_LIFE, QuantileDelay};
 use super::layer::{Hedge, Shared};
+#[cfg(feature = "service-config")]
+use super::plan::Plan;
+use super::plan::Plans;
 #[cfg(feature = "http")]
 use crate::deadline::header_name;
+#[cfg(feature = "service-config")]
+use crate::retry::methods::Methods;
 use crate::retry::{Everything, IfSafe, RetryNames};
 use buttress_core::setting::check_range;
 use buttress_core::{ExtraLoad, RetryBudget, SettingError};
@@ -189,15 +194,26 @@ impl<R> HedgeBuilder<R> {
                 self.half_life,
             )?)),
         };
-        let attempts = check_range("attempts", self.attempts, 2..=5)?;
-        let extra_load = ExtraLoad::new(self.extra_load)?;
-        check_range("replay_limit", self.replay_limit, 0..=16 * 1024 * 1024)?;
-        let names = self.names()?;
-        let mut shared = Shared::new(delay, attempts, extra_load);
+        let plans = Plans::Same {
+            delay,
+            attempts: check_range("attempts", self.attempts, 2..=5)?,
+            non_fatal: self.non_fatal,
+        };
+        self.build_with(plans)
+    }
+
+    /// With a plan for each method, instead of what is set about delay, attempts and codes.
+    #[cfg(feature = "service-config")]
+    pub(crate) fn build_for(self, methods: Methods<Plan>) -> Result<Hedge<R>, SettingError> {
+        self.build_with(Plans::ByMethod(methods))
+    }
+
+    fn build_with(self, plans: Plans) -> Result<Hedge<R>, SettingError> {
+        let replay_limit = check_range("replay_limit", self.replay_limit, 0..=16 * 1024 * 1024)?;
+        let mut shared = Shared::new(plans, ExtraLoad::new(self.extra_load)?);
+        shared.names = self.names()?;
         shared.budget = self.budget;
-        shared.replay_limit = self.replay_limit;
-        shared.non_fatal = self.non_fatal;
-        shared.names = names;
+        shared.replay_limit = replay_limit;
         Ok(Hedge {
             shared: Arc::new(shared),
             repeats: self.repeats,

@@ -20,11 +20,12 @@ impl Delay {
         Ok(Self::Fixed(delay))
     }
 
-    /// The delay as it stands, if there is one.
-    pub(super) fn current(&self, now: Instant) -> Option<Duration> {
+    /// The delay as it stands. A fixed one is known without knowing the time.
+    #[inline]
+    pub(super) fn known(&self, now: Option<Instant>) -> Option<Duration> {
         match self {
             Self::Fixed(delay) => Some(*delay),
-            Self::Quantile(quantile) => quantile.current(now),
+            Self::Quantile(quantile) => quantile.current(now?),
         }
     }
 }
@@ -85,7 +86,7 @@ impl QuantileDelay {
         self.latencies.record(latency, now);
     }
 
-    pub(super) fn current(&self, now: Instant) -> Option<Duration> {
+    fn current(&self, now: Instant) -> Option<Duration> {
         if self.latencies.samples() < self.min_samples {
             return None;
         }

@@ -32,6 +32,8 @@ where
     observer: Option<Pr::Observer>,
     /// Known if latencies are measured.
     arrival: Option<Instant>,
+    /// What failures mean.
+    non_fatal: Option<u32>,
     shared: Arc<Shared>,
     /// Not there if the call cannot be hedged.
     race: Option<Race<S, Pr, Req>>,
@@ -49,6 +51,7 @@ where
         first: S::Future,
         observer: Pr::Observer,
         arrival: Option<Instant>,
+        non_fatal: Option<u32>,
         shared: Arc<Shared>,
         race: Option<Race<S, Pr, Req>>,
     ) -> Self {
@@ -56,6 +59,7 @@ where
             first: Some(first),
             observer: Some(observer),
             arrival,
+            non_fatal,
             shared,
             race,
             alarm: Alarm::new(),
@@ -74,7 +78,7 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let (mut first, observer, shared) = (this.first, this.observer, &**this.shared);
-        let arrival = *this.arrival;
+        let (arrival, non_fatal) = (*this.arrival, *this.non_fatal);
         let Some(race) = this.race else {
             let Some(future) = first.as_mut().as_pin_mut() else {
                 return Poll::Pending;
@@ -85,7 +89,7 @@ where
                 return Poll::Pending;
             };
             let (answer, look) = Pr::look(observer, result, context);
-            shared.judge(&look);
+            shared.judge(&look, non_fatal);
             shared.record(arrival, &look);
             return Poll::Ready(answer);
         };
@@ -97,7 +101,7 @@ where
             {
                 first.set(None);
                 let (answer, look) = Pr::look(observer, result, context);
-                let verdict = shared.judge(&look);
+                let verdict = shared.judge(&look, non_fatal);
                 if verdict == Verdict::Final {
                     race.stop();
                     shared.record(arrival, &look);
@@ -120,7 +124,7 @@ where
                 shared.hedge_won();
                 return Step::Done(answer);
             }
-            if !first_runs && let Some(answer) = race.give_up(shared) {
+            if !first_runs && let Some(answer) = race.give_up() {
                 return Step::Done(answer);
             }
             Step::PendingUntil(race.wake_at())

@@ -1,5 +1,6 @@
 use super::builder::HedgeBuilder;
 use super::delay::{Delay, QuantileDelay};
+use super::plan::Plans;
 use super::service::HedgeService;
 use crate::DefaultProtocol;
 use crate::clock;
@@ -33,9 +34,13 @@ impl Hedge {
     /// Hedges what is safe to repeat after the 95th percentile of the latencies of late, once, and
     /// at most one call in a hundred.
     pub fn new() -> Self {
-        let delay = Delay::Quantile(Box::default());
+        let plans = Plans::Same {
+            delay: Delay::Quantile(Box::default()),
+            attempts: 2,
+            non_fatal: None,
+        };
         Self {
-            shared: Arc::new(Shared::new(delay, 2, ExtraLoad::default())),
+            shared: Arc::new(Shared::new(plans, ExtraLoad::default())),
             repeats: IfSafe,
         }
     }
@@ -58,7 +63,11 @@ impl<R> Hedge<R> {
         HedgeSnapshot {
             sent: self.shared.sent.load(Ordering::Relaxed),
             won: self.shared.won.load(Ordering::Relaxed),
-            delay: self.shared.delay.current(clock::now()),
+            delay: self
+                .shared
+                .plans
+                .delay()
+                .and_then(|delay| delay.known(Some(clock::now()))),
         }
     }
 
@@ -115,27 +124,22 @@ pub struct HedgeSnapshot {
 /// What clones share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) delay: Delay,
-    pub(super) attempts: u32,
+    pub(super) plans: Plans,
     pub(super) extra_load: ExtraLoad,
     pub(super) budget: Option<RetryBudget>,
     pub(super) replay_limit: usize,
-    /// A bit for each code of gRPC.
-    pub(super) non_fatal: Option<u32>,
     pub(super) names: RetryNames,
     sent: AtomicU64,
     won: AtomicU64,
 }
 
 impl Shared {
-    pub(super) fn new(delay: Delay, attempts: u32, extra_load: ExtraLoad) -> Self {
+    pub(super) fn new(plans: Plans, extra_load: ExtraLoad) -> Self {
         Self {
-            delay,
-            attempts,
+            plans,
             extra_load,
             budget: None,
             replay_limit: 64 * 1024,
-            non_fatal: None,
             names: RetryNames::default(),
             sent: AtomicU64::new(0),
             won: AtomicU64::new(0),
@@ -145,9 +149,9 @@ impl Shared {
     /// The latencies, if they matter.
     #[inline]
     pub(super) fn measures(&self) -> Option<&QuantileDelay> {
-        match &self.delay {
-            Delay::Fixed(_) => None,
-            Delay::Quantile(quantile) => Some(quantile),
+        match self.plans.delay() {
+            Some(Delay::Quantile(quantile)) => Some(quantile),
+            Some(Delay::Fixed(_)) | None => None,
         }
     }
 
@@ -157,20 +161,6 @@ impl Shared {
         self.extra_load.deposit();
         if let Some(budget) = &self.budget {
             budget.deposit(&Now::lazy(clock::at_arrival));
-        }
-    }
-
-    /// How long the call may be out before it is hedged, unless too little was seen, or no hedge
-    /// is earned: then there is no need to keep its request.
-    #[inline]
-    pub(super) fn delay_if_earned(&self, arrival: Option<Instant>) -> Option<Duration> {
-        if !self.extra_load.suffices() {
-            return None;
-        }
-        match (&self.delay, arrival) {
-            (Delay::Fixed(delay), _) => Some(*delay),
-            (Delay::Quantile(quantile), Some(now)) => quantile.current(now),
-            (Delay::Quantile(_), None) => None,
         }
     }
 

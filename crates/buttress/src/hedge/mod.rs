@@ -52,6 +52,7 @@ mod builder;
 mod delay;
 mod future;
 mod layer;
+pub(crate) mod plan;
 mod race;
 mod service;
 mod verdict;

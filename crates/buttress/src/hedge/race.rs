@@ -1,5 +1,6 @@
 use super::attempt::Attempt;
 use super::layer::Shared;
+use super::plan::Plan;
 use super::verdict::{Verdict, Wish};
 use crate::clock;
 use crate::repeat::{Judge, Look, Repeat};
@@ -23,7 +24,7 @@ where
     protocol: Pr,
     kept: Pr::Kept,
     origin: Origin,
-    delay: Duration,
+    plan: Plan,
     deadline: Option<Instant>,
     next: Next,
     /// How many hedges were sent.
@@ -71,7 +72,7 @@ where
         protocol: Pr,
         kept: Pr::Kept,
         origin: Origin,
-        delay: Duration,
+        plan: Plan,
         deadline: Option<Instant>,
     ) -> Self {
         Self {
@@ -79,7 +80,7 @@ where
             protocol,
             kept,
             origin,
-            delay,
+            plan,
             deadline,
             next: Next::Unset,
             sent: 0,
@@ -118,8 +119,8 @@ where
         context: &mut Context<'_>,
     ) -> Option<Taken<Result<Pr::Response, S::Error>>> {
         if self.next == Next::Unset {
-            let at = arrival.unwrap_or_else(clock::now) + self.delay;
-            self.next = if self.delay.is_zero() {
+            let at = arrival.unwrap_or_else(clock::now) + self.plan.delay;
+            self.next = if self.plan.delay.is_zero() {
                 Next::Now
             } else {
                 Next::At(at)
@@ -137,7 +138,7 @@ where
                     continue;
                 };
                 let (answer, look) = Pr::look(observer, result, context);
-                let verdict = shared.judge(&look);
+                let verdict = shared.judge(&look, self.plan.non_fatal);
                 if verdict == Verdict::Final {
                     return Some(Taken { answer, look });
                 }
@@ -159,13 +160,13 @@ where
     }
 
     /// The answer if nobody is left who could give a better one.
-    pub(super) fn give_up(&mut self, shared: &Shared) -> Option<Result<Pr::Response, S::Error>> {
+    pub(super) fn give_up(&mut self) -> Option<Result<Pr::Response, S::Error>> {
         // Where failures send the next attempt it is waited for, unless nobody else does.
         let hope = match self.next {
             Next::At(instant) => self.deadline.is_none_or(|deadline| instant < deadline),
             _ => false,
         };
-        if self.is_running() || (hope && shared.non_fatal.is_some()) {
+        if self.is_running() || (hope && self.plan.non_fatal.is_some()) {
             return None;
         }
         // Those that are not ready are no hope.
@@ -213,7 +214,7 @@ where
 
     fn send(&mut self, shared: &Shared, first_runs: bool) {
         self.next = Next::Never;
-        if self.sent + 1 >= shared.attempts {
+        if self.sent + 1 >= self.plan.attempts {
             return;
         }
         let now = clock::now();
@@ -234,11 +235,11 @@ where
         let observer = self.protocol.observe(&attempt);
         let hedge = Attempt::new(self.service.clone(), attempt, observer);
         self.hedges.push(Box::pin(hedge));
-        if self.sent + 1 < shared.attempts {
-            self.next = if self.delay.is_zero() {
+        if self.sent + 1 < self.plan.attempts {
+            self.next = if self.plan.delay.is_zero() {
                 Next::Now
             } else {
-                Next::At(now + self.delay)
+                Next::At(now + self.plan.delay)
             };
         }
     }

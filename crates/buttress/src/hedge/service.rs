@@ -54,28 +54,30 @@ where
         shared.deposit();
         // Who goes by a fixed delay needs no time unless the call is pending.
         let arrival = shared.measures().map(|_| clock::at_arrival());
-        let repeats = &self.hedge.repeats;
-        let delay = shared
-            .delay_if_earned(arrival)
-            .filter(|_| repeats.repeats(protocol, &request));
+        let (plan, non_fatal) = shared.plans.of_call(arrival, || protocol.method(&request));
+        // Of a call for which no hedge is earned, nothing needs to be kept.
+        let plan = plan.filter(|_| {
+            shared.extra_load.suffices() && self.hedge.repeats.repeats(protocol, &request)
+        });
         let origin = protocol.origin(&request, &shared.names);
-        let (mut attempt, kept) = match delay {
+        let (mut attempt, kept) = match plan {
             None => (protocol.once(request), None),
-            Some(delay) => {
+            Some(plan) => {
                 let deadline = protocol.deadline(&request);
                 let (attempt, kept) = protocol.keep(request, shared.replay_limit);
-                (attempt, Some((kept, delay, deadline)))
+                (attempt, Some((kept, plan, deadline)))
             }
         };
         protocol.tell_attempts(&mut attempt, 0, &origin, &shared.names);
-        let race = kept.map(|(kept, delay, deadline)| {
+        let race = kept.map(|(kept, plan, deadline)| {
             let (service, protocol) = (self.inner.clone(), protocol.clone());
-            Race::new(service, protocol, kept, origin, delay, deadline)
+            Race::new(service, protocol, kept, origin, plan, deadline)
         });
         let observer = protocol.observe(&attempt);
         let scope = arrival.map(clock::Arrival::at);
         let future = self.inner.call(attempt);
         drop(scope);
-        HedgeFuture::new(future, observer, arrival, Arc::clone(shared), race)
+        let shared = Arc::clone(shared);
+        HedgeFuture::new(future, observer, arrival, non_fatal, shared, race)
     }
 }

@@ -51,8 +51,8 @@ const LONGEST_PUSHBACK: Duration = Duration::from_secs(60);
 impl Shared {
     /// What an answer means. The budget is told.
     #[inline]
-    pub(super) fn judge(&self, look: &Look) -> Verdict {
-        let verdict = self.verdict(look);
+    pub(super) fn judge(&self, look: &Look, non_fatal: Option<u32>) -> Verdict {
+        let verdict = verdict(look, non_fatal);
         if let Some(budget) = &self.budget {
             if verdict == Verdict::Final && Wish::of(look) != Wish::NoMore {
                 if look.outcome == Outcome::Success {
@@ -64,19 +64,20 @@ impl Shared {
         }
         verdict
     }
+}
 
-    fn verdict(&self, look: &Look) -> Verdict {
-        let Some(codes) = self.non_fatal else {
-            return match look.outcome {
-                Outcome::Success => Verdict::Final,
-                _ => Verdict::Wait,
-            };
+#[inline]
+fn verdict(look: &Look, non_fatal: Option<u32>) -> Verdict {
+    let Some(codes) = non_fatal else {
+        return match look.outcome {
+            Outcome::Success => Verdict::Final,
+            _ => Verdict::Wait,
         };
-        match grpc_code(look) {
-            None => Verdict::Wait,
-            Some(code) if code <= 16 && codes >> code & 1 == 1 => Verdict::SendNext,
-            Some(_) => Verdict::Final,
-        }
+    };
+    match grpc_code(look) {
+        None => Verdict::Wait,
+        Some(code @ 1..=16) if codes >> code & 1 == 1 => Verdict::SendNext,
+        Some(_) => Verdict::Final,
     }
 }
 

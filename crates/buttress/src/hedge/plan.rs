@@ -1,0 +1,71 @@
+use super::delay::Delay;
+use crate::retry::methods::Methods;
+use std::time::{Duration, Instant};
+
+/// When a call is hedged, and how often.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// How long after one copy the next one is sent.
+    pub(crate) delay: Duration,
+    /// With the first one.
+    pub(crate) attempts: u32,
+    /// The codes of gRPC that send the next copy at once, each a bit. Nothing if no failure does.
+    pub(crate) non_fatal: Option<u32>,
+}
+
+/// How calls come by their plans.
+#[derive(Debug)]
+pub(super) enum Plans {
+    /// All calls have the same, and the delay may change.
+    Same {
+        delay: Delay,
+        attempts: u32,
+        non_fatal: Option<u32>,
+    },
+    /// Each method has its own, and those that are not named have none.
+    #[cfg_attr(
+        not(feature = "service-config"),
+        expect(dead_code, reason = "only a service config names methods")
+    )]
+    ByMethod(Methods<Plan>),
+}
+
+impl Plans {
+    /// A call's plan, if it may be hedged; and what failures mean to it in any case.
+    #[inline]
+    pub(super) fn of_call<'a>(
+        &self,
+        arrival: Option<Instant>,
+        method: impl FnOnce() -> Option<&'a str>,
+    ) -> (Option<Plan>, Option<u32>) {
+        match self {
+            Self::Same {
+                delay,
+                attempts,
+                non_fatal,
+            } => {
+                let plan = delay.known(arrival).map(|delay| Plan {
+                    delay,
+                    attempts: *attempts,
+                    non_fatal: *non_fatal,
+                });
+                (plan, *non_fatal)
+            }
+            Self::ByMethod(methods) => {
+                let plan = method()
+                    .and_then(|method| methods.find(method))
+                    .and_then(|index| methods.rules(index))
+                    .copied();
+                (plan, plan.map_or(Some(0), |plan| plan.non_fatal))
+            }
+        }
+    }
+
+    /// The delay, where there is one for all.
+    pub(super) const fn delay(&self) -> Option<&Delay> {
+        match self {
+            Self::Same { delay, .. } => Some(delay),
+            Self::ByMethod(_) => None,
+        }
+    }
+}
