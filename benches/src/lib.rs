@@ -22,6 +22,7 @@ pub mod memory;
 
 pub mod ours;
 pub mod report;
+pub mod retry;
 pub mod rivals;
 pub mod subjects;
 

@@ -1,7 +1,7 @@
 //! What is compared with what.
 
 use crate::measure::Runner;
-use crate::{ours, rivals};
+use crate::{ours, retry, rivals};
 
 /// A job that ours and a rival do.
 pub struct Subject {
@@ -49,6 +49,8 @@ pub const SUBJECTS: &[Subject] = subjects! {
     "deadlines_pending", "tower": ours::deadlines_pending, rivals::tower_deadlines_pending, bare, false;
     "deadlines_pending", "tower-resilience": ours::deadlines_pending, rivals::resilience_deadlines_pending, bare, false;
     "stack_server", "tower-resilience": ours::stack_server, rivals::resilience_stack_server, bare, true;
+    "retry", "tower": retry::ours, retry::tower, bare, true;
+    "retry", "tower-resilience": retry::ours, retry::resilience, bare, true;
     "refusal_plain", "bare": ours::refusal_plain, ours::bare, bare, true;
     "refusal_plain", "tower": ours::refusal_bulkhead, rivals::tower_refusal, bare, true;
     "refusal_plain", "tower-resilience": ours::refusal_plain, rivals::resilience_refusal, bare, true;
