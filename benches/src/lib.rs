@@ -23,6 +23,7 @@ pub mod memory;
 
 pub mod ours;
 pub mod report;
+pub mod retry;
 pub mod rivals;
 pub mod subjects;
 

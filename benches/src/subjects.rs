@@ -2,6 +2,7 @@
 
 use crate::measure::Runner;
 use crate::{hedge, ours, rivals};
+use crate::{ours, retry, rivals};
 
 /// A job that ours and a rival do.
 pub struct Subject {
@@ -52,6 +53,8 @@ pub const SUBJECTS: &[Subject] = subjects! {
     "hedge", "tower-resilience": hedge::hedge_fixed, hedge::resilience_hedge, bare, true;
     "throttle", "bare": hedge::throttle, ours::bare, bare, true;
     "stack_server", "tower-resilience": ours::stack_server, rivals::resilience_stack_server, bare, true;
+    "retry", "tower": retry::ours, retry::tower, bare, true;
+    "retry", "tower-resilience": retry::ours, retry::resilience, bare, true;
     "refusal_plain", "bare": ours::refusal_plain, ours::bare, bare, true;
     "refusal_plain", "tower": ours::refusal_bulkhead, rivals::tower_refusal, bare, true;
     "refusal_plain", "tower-resilience": ours::refusal_plain, rivals::resilience_refusal, bare, true;

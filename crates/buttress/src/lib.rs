@@ -19,6 +19,8 @@ mod reloadable;
 pub mod repeat;
 pub mod retry;
 mod run;
+#[cfg(feature = "service-config")]
+pub mod service_config;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod throttle;

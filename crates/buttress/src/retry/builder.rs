@@ -1,11 +1,12 @@
 use super::layer::Retry;
+use super::methods::Methods;
 use super::protocol::RetryNames;
 use super::repeats::{Everything, IfSafe};
 use super::rules::{On, Rules, Shared};
 #[cfg(feature = "http")]
 use crate::deadline::header_name;
 use crate::repeat::Look;
-use buttress_core::setting::{LONGEST, check_duration, check_name, check_range};
+use buttress_core::setting::{check_duration, check_name, check_range};
 use buttress_core::{Backoff, Random, RetryBudget, SettingError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -204,29 +205,46 @@ impl<R> RetryBuilder<R> {
     ///
     /// Names the first setting that makes no sense, its value and what is allowed.
     pub fn build(self) -> Result<Retry<R>, SettingError> {
+        let names = self.check()?;
+        Ok(self.build_with(names, None))
+    }
+
+    /// The defaults need no checks.
+    pub(super) fn build_default(self) -> Retry<R> {
+        self.build_with(RetryNames::default(), None)
+    }
+
+    /// With rules for each method.
+    #[cfg(feature = "service-config")]
+    pub(crate) fn build_for(self, methods: Methods) -> Result<Retry<R>, SettingError> {
+        let names = self.check()?;
+        Ok(self.build_with(names, Some(methods)))
+    }
+
+    /// The same of settings that need no checks.
+    #[cfg(feature = "service-config")]
+    pub(crate) fn build_default_for(self, methods: Methods) -> Retry<R> {
+        self.build_with(RetryNames::default(), Some(methods))
+    }
+
+    fn check(&self) -> Result<RetryNames, SettingError> {
         check_range("attempts", self.rules.attempts, 1..=10)?;
         check_range("replay_limit", self.replay_limit, 0..=16 * 1024 * 1024)?;
         check_duration("longest_wait", self.longest_wait)?;
         check_name("named", self.name)?;
-        let names = self.header_names()?;
-        Ok(self.build_with(names))
+        self.header_names()
     }
 
-    /// The defaults need no checks.
-    pub(super) fn build_checked(self) -> Retry<R> {
-        self.build_with(RetryNames::default())
-    }
-
-    fn build_with(self, names: RetryNames) -> Retry<R> {
+    fn build_with(self, names: RetryNames, methods: Option<Methods>) -> Retry<R> {
         let shared = Shared {
             name: self.name,
             rules: self.rules,
-            methods: None,
+            methods,
             budget: self.budget,
             random: self.seed.map_or_else(Random::new, Random::seeded),
             names,
             replay_limit: self.replay_limit,
-            longest_wait: self.longest_wait.min(LONGEST),
+            longest_wait: self.longest_wait,
             not_of_retries: self.not_of_retries,
         };
         Retry {

@@ -38,7 +38,7 @@ pub struct Retry<R = IfSafe> {
 impl Retry {
     /// At most three attempts, exponential backoff with full jitter, and a budget of its own.
     pub fn new() -> Self {
-        RetryBuilder::new().build_checked()
+        RetryBuilder::new().build_default()
     }
 
     /// The same with other settings.

@@ -63,7 +63,7 @@ mod origin;
 mod protocol;
 mod repeated;
 mod repeats;
-mod rules;
+pub(crate) mod rules;
 mod service;
 
 pub use builder::RetryBuilder;

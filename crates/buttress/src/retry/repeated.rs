@@ -116,10 +116,15 @@ where
         if self.retries + 1 >= self.shared.rules(self.rules).attempts {
             return Next::Answer(self.not_made(answer));
         }
-        let wait = self.wait(look);
+        let (wait, asked) = self.wait(look);
         let now = Now::lazy(clock::now);
         let Some(due) = self.due(wait, &now) else {
-            return Next::Answer(self.not_made(answer));
+            // Whoever is further up must not come back sooner either.
+            return Next::Answer(if asked {
+                self.given_up(answer)
+            } else {
+                self.not_made(answer)
+            });
         };
         let Some(mut next) = self.protocol.again(&self.kept) else {
             return Next::Answer(self.not_made(answer));
@@ -135,17 +140,17 @@ where
         Next::Wait(Box::new(Waiting { answer, next, due }))
     }
 
-    fn wait(&mut self, look: &Look) -> Duration {
+    /// How long to wait, and whether the callee asked for it.
+    fn wait(&mut self, look: &Look) -> (Duration, bool) {
         #[cfg(feature = "http")]
         if let Some(asked) = look.pushback.and_then(Pushback::wait) {
             self.waits.start_again();
-            return asked;
+            return (asked, true);
         }
         let overloaded = look.outcome == buttress_core::Outcome::Overload;
-        let rules = self.shared.rules(self.rules);
-        rules
-            .backoff
-            .next(&mut self.waits, overloaded, &self.shared.random)
+        let backoff = &self.shared.rules(self.rules).backoff;
+        let wait = backoff.next(&mut self.waits, overloaded, &self.shared.random);
+        (wait, false)
     }
 
     /// When the next attempt is due, unless nobody would wait for it.
