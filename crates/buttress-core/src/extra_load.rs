@@ -39,6 +39,11 @@ impl ExtraLoad {
         Ok(Self::with((share * TOKEN as f64).round() as u64))
     }
 
+    /// The largest share, 4 more calls for each: as many as any hedge sends.
+    pub fn most() -> Self {
+        Self::with(4 * TOKEN)
+    }
+
     fn with(share: u64) -> Self {
         Self {
             share,

@@ -2,7 +2,7 @@ use super::delay::{Delay, HALF_LIFE, QuantileDelay};
 use super::layer::{Hedge, Shared};
 #[cfg(feature = "service-config")]
 use super::plan::Plan;
-use super::plan::Plans;
+use super::plan::{Failures, Plans};
 #[cfg(feature = "http")]
 use crate::deadline::header_name;
 #[cfg(feature = "service-config")]
@@ -197,15 +197,36 @@ impl<R> HedgeBuilder<R> {
         let plans = Plans::Same {
             delay,
             attempts: check_range("attempts", self.attempts, 2..=5)?,
-            non_fatal: self.non_fatal,
+            failures: self.non_fatal.map_or(Failures::Wait, Failures::Codes),
         };
         self.build_with(plans)
     }
 
-    /// With a plan for each method, instead of what is set about delay, attempts and codes.
+    /// With a plan for each method, instead of what is set about delay, attempts and codes, and a
+    /// budget unless one is set.
+    ///
+    /// # Errors
+    ///
+    /// Names the first of the other settings that makes no sense.
     #[cfg(feature = "service-config")]
-    pub(crate) fn build_for(self, methods: Methods<Plan>) -> Result<Hedge<R>, SettingError> {
+    pub(crate) fn build_for(
+        mut self,
+        methods: Methods<Plan>,
+        budget: impl FnOnce() -> RetryBudget,
+    ) -> Result<Hedge<R>, SettingError> {
+        self.budget.get_or_insert_with(budget);
         self.build_with(Plans::ByMethod(methods))
+    }
+
+    /// The same with the defaults besides, which need no checks, and no bound but the budget.
+    #[cfg(feature = "service-config")]
+    pub(crate) fn build_default_for(self, methods: Methods<Plan>, budget: RetryBudget) -> Hedge<R> {
+        let mut shared = Shared::new(Plans::ByMethod(methods), ExtraLoad::most());
+        shared.budget = Some(budget);
+        Hedge {
+            shared: Arc::new(shared),
+            repeats: self.repeats,
+        }
     }
 
     fn build_with(self, plans: Plans) -> Result<Hedge<R>, SettingError> {

@@ -1,4 +1,5 @@
 use super::layer::Shared;
+use super::plan::Failures;
 use super::race::{Race, Sent, Taken};
 use super::verdict::Verdict;
 use crate::clock;
@@ -32,8 +33,7 @@ where
     observer: Option<Pr::Observer>,
     /// Known if latencies are measured.
     arrival: Option<Instant>,
-    /// What failures mean.
-    non_fatal: Option<u32>,
+    failures: Failures,
     shared: Arc<Shared>,
     /// Not there if the call cannot be hedged.
     race: Option<Race<S, Pr, Req>>,
@@ -51,7 +51,7 @@ where
         first: S::Future,
         observer: Pr::Observer,
         arrival: Option<Instant>,
-        non_fatal: Option<u32>,
+        failures: Failures,
         shared: Arc<Shared>,
         race: Option<Race<S, Pr, Req>>,
     ) -> Self {
@@ -59,7 +59,7 @@ where
             first: Some(first),
             observer: Some(observer),
             arrival,
-            non_fatal,
+            failures,
             shared,
             race,
             alarm: Alarm::new(),
@@ -78,7 +78,7 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let (mut first, observer, shared) = (this.first, this.observer, &**this.shared);
-        let (arrival, non_fatal) = (*this.arrival, *this.non_fatal);
+        let (arrival, failures) = (*this.arrival, *this.failures);
         let Some(race) = this.race else {
             let Some(future) = first.as_mut().as_pin_mut() else {
                 return Poll::Pending;
@@ -89,7 +89,7 @@ where
                 return Poll::Pending;
             };
             let (answer, look) = Pr::look(observer, result, context);
-            shared.judge(&look, non_fatal);
+            shared.judge(&look, failures);
             shared.record(arrival, &look);
             return Poll::Ready(answer);
         };
@@ -101,7 +101,7 @@ where
             {
                 first.set(None);
                 let (answer, look) = Pr::look(observer, result, context);
-                let verdict = shared.judge(&look, non_fatal);
+                let verdict = shared.judge(&look, failures);
                 if verdict == Verdict::Final {
                     race.stop();
                     shared.record(arrival, &look);

@@ -1,6 +1,6 @@
 use super::builder::HedgeBuilder;
 use super::delay::{Delay, QuantileDelay};
-use super::plan::Plans;
+use super::plan::{Failures, Plans};
 use super::service::HedgeService;
 use crate::DefaultProtocol;
 use crate::clock;
@@ -37,7 +37,7 @@ impl Hedge {
         let plans = Plans::Same {
             delay: Delay::Quantile(Box::default()),
             attempts: 2,
-            non_fatal: None,
+            failures: Failures::Wait,
         };
         Self {
             shared: Arc::new(Shared::new(plans, ExtraLoad::default())),

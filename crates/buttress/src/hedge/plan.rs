@@ -9,8 +9,18 @@ pub(crate) struct Plan {
     pub(crate) delay: Duration,
     /// With the first one.
     pub(crate) attempts: u32,
-    /// The codes of gRPC that send the next copy at once, each a bit. Nothing if no failure does.
-    pub(crate) non_fatal: Option<u32>,
+    pub(crate) failures: Failures,
+}
+
+/// What failures mean to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failures {
+    /// Another copy that is out may do better, and is waited for.
+    Wait,
+    /// These codes of gRPC, each a bit, send the next copy at once; others end the call.
+    Codes(u32),
+    /// The call has no plan: its answer is the answer, and no budget hears of it.
+    AreFinal,
 }
 
 /// How calls come by their plans.
@@ -20,7 +30,7 @@ pub(super) enum Plans {
     Same {
         delay: Delay,
         attempts: u32,
-        non_fatal: Option<u32>,
+        failures: Failures,
     },
     /// Each method has its own, and those that are not named have none.
     #[cfg_attr(
@@ -37,26 +47,26 @@ impl Plans {
         &self,
         arrival: Option<Instant>,
         method: impl FnOnce() -> Option<&'a str>,
-    ) -> (Option<Plan>, Option<u32>) {
+    ) -> (Option<Plan>, Failures) {
         match self {
             Self::Same {
                 delay,
                 attempts,
-                non_fatal,
+                failures,
             } => {
                 let plan = delay.known(arrival).map(|delay| Plan {
                     delay,
                     attempts: *attempts,
-                    non_fatal: *non_fatal,
+                    failures: *failures,
                 });
-                (plan, *non_fatal)
+                (plan, *failures)
             }
             Self::ByMethod(methods) => {
                 let plan = method()
                     .and_then(|method| methods.find(method))
                     .and_then(|index| methods.rules(index))
                     .copied();
-                (plan, plan.map_or(Some(0), |plan| plan.non_fatal))
+                (plan, plan.map_or(Failures::AreFinal, |plan| plan.failures))
             }
         }
     }

@@ -1,6 +1,6 @@
 use super::attempt::Attempt;
 use super::layer::Shared;
-use super::plan::Plan;
+use super::plan::{Failures, Plan};
 use super::verdict::{Verdict, Wish};
 use crate::clock;
 use crate::repeat::{Judge, Look, Repeat};
@@ -138,7 +138,7 @@ where
                     continue;
                 };
                 let (answer, look) = Pr::look(observer, result, context);
-                let verdict = shared.judge(&look, self.plan.non_fatal);
+                let verdict = shared.judge(&look, self.plan.failures);
                 if verdict == Verdict::Final {
                     return Some(Taken { answer, look });
                 }
@@ -166,7 +166,7 @@ where
             Next::At(instant) => self.deadline.is_none_or(|deadline| instant < deadline),
             _ => false,
         };
-        if self.is_running() || (hope && self.plan.non_fatal.is_some()) {
+        if self.is_running() || (hope && matches!(self.plan.failures, Failures::Codes(_))) {
             return None;
         }
         // Those that are not ready are no hope.

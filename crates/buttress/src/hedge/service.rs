@@ -54,7 +54,7 @@ where
         shared.deposit();
         // Who goes by a fixed delay needs no time unless the call is pending.
         let arrival = shared.measures().map(|_| clock::at_arrival());
-        let (plan, non_fatal) = shared.plans.of_call(arrival, || protocol.method(&request));
+        let (plan, failures) = shared.plans.of_call(arrival, || protocol.method(&request));
         // Of a call for which no hedge is earned, nothing needs to be kept.
         let plan = plan.filter(|_| {
             shared.extra_load.suffices() && self.hedge.repeats.repeats(protocol, &request)
@@ -78,6 +78,6 @@ where
         let future = self.inner.call(attempt);
         drop(scope);
         let shared = Arc::clone(shared);
-        HedgeFuture::new(future, observer, arrival, non_fatal, shared, race)
+        HedgeFuture::new(future, observer, arrival, failures, shared, race)
     }
 }

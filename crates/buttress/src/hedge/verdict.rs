@@ -1,4 +1,5 @@
 use super::layer::Shared;
+use super::plan::Failures;
 use crate::repeat::{AnswerKind, Look};
 use buttress_core::Outcome;
 #[cfg(feature = "http")]
@@ -51,9 +52,11 @@ const LONGEST_PUSHBACK: Duration = Duration::from_secs(60);
 impl Shared {
     /// What an answer means. The budget is told.
     #[inline]
-    pub(super) fn judge(&self, look: &Look, non_fatal: Option<u32>) -> Verdict {
-        let verdict = verdict(look, non_fatal);
-        if let Some(budget) = &self.budget {
+    pub(super) fn judge(&self, look: &Look, failures: Failures) -> Verdict {
+        let verdict = verdict(look, failures);
+        if let Some(budget) = &self.budget
+            && failures != Failures::AreFinal
+        {
             if verdict == Verdict::Final && Wish::of(look) != Wish::NoMore {
                 if look.outcome == Outcome::Success {
                     budget.succeeded();
@@ -67,17 +70,15 @@ impl Shared {
 }
 
 #[inline]
-fn verdict(look: &Look, non_fatal: Option<u32>) -> Verdict {
-    let Some(codes) = non_fatal else {
-        return match look.outcome {
-            Outcome::Success => Verdict::Final,
-            _ => Verdict::Wait,
-        };
-    };
-    match grpc_code(look) {
-        None => Verdict::Wait,
-        Some(code @ 1..=16) if codes >> code & 1 == 1 => Verdict::SendNext,
-        Some(_) => Verdict::Final,
+fn verdict(look: &Look, failures: Failures) -> Verdict {
+    match (failures, look.outcome) {
+        (Failures::Wait, Outcome::Success) | (Failures::AreFinal, _) => Verdict::Final,
+        (Failures::Wait, _) => Verdict::Wait,
+        (Failures::Codes(codes), _) => match grpc_code(look) {
+            None => Verdict::Wait,
+            Some(code @ 1..=16) if codes >> code & 1 == 1 => Verdict::SendNext,
+            Some(_) => Verdict::Final,
+        },
     }
 }
 

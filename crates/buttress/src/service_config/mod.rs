@@ -46,6 +46,7 @@
 
 mod codes;
 mod error;
+mod hedge;
 mod node;
 mod policy;
 mod read;
