@@ -1,8 +1,7 @@
 //! What is compared with what.
 
 use crate::measure::Runner;
-use crate::{hedge, ours, rivals};
-use crate::{ours, retry, rivals};
+use crate::{hedge, ours, retry, rivals};
 
 /// A job that ours and a rival do.
 pub struct Subject {
