@@ -58,6 +58,7 @@ pub mod rate;
 mod rejection;
 pub mod setting;
 mod slots;
+mod spread;
 mod sync;
 
 pub use backoff::Backoff;
@@ -77,3 +78,4 @@ pub use rate::{Gcra, RateLimiter, SlidingWindow};
 pub use rejection::{Reason, Rejection};
 pub use setting::SettingError;
 pub use slots::Slots;
+pub use spread::{Here, Spread};
