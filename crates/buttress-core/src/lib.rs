@@ -63,6 +63,7 @@ pub mod rate;
 mod rejection;
 pub mod setting;
 mod slots;
+mod spread;
 mod sync;
 mod throttle;
 
@@ -85,4 +86,5 @@ pub use rate::{Gcra, RateLimiter, SlidingWindow};
 pub use rejection::{Reason, Rejection};
 pub use setting::SettingError;
 pub use slots::Slots;
+pub use spread::{Here, Spread};
 pub use throttle::{ThrottlePermit, Throttler};

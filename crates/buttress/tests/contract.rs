@@ -8,8 +8,8 @@
 use buttress::retry::Everything;
 use buttress::testing::{BrokenRule, Contract, Fixture};
 use buttress::{
-    Bulkhead, Hedge, IncomingDeadline, OutgoingDeadline, Plain, RateLimit, Reloadable, Throttle,
-    Timeout, by_fn, guard,
+    Bulkhead, Hedge, IncomingAttempt, IncomingDeadline, OutgoingDeadline, Plain, RateLimit,
+    Reloadable, Retry, Throttle, Timeout, by_fn, guard,
 };
 use std::time::Duration;
 
@@ -222,6 +222,34 @@ keeps_the_contract! {
     timeout_per_attempt_plain: Contract::new(|| {
         Fixture::new(Timeout::per_attempt(SECOND).unwrap().protocol(Plain::new()))
     }).check_plain();
+
+    retry_plain: Contract::new(|| {
+        Fixture::new(Retry::new().protocol(Plain::new()))
+    }).check_plain();
+
+    // A POST, which is sent once.
+    retry_http: Contract::new(|| Fixture::new(Retry::new())).check_http();
+
+    retry_of_everything_http: Contract::new(|| {
+        let retry = Retry::builder().repeats_all().attempt_header("x-attempts");
+        Fixture::new(retry.build().unwrap())
+    }).check_http();
+
+    retry_around_a_bulkhead_http: Contract::new(|| {
+        let retry = Retry::builder().repeats_all().build().unwrap();
+        let slots = Bulkhead::new(3).unwrap();
+        watched(&slots, (retry, slots.clone()))
+    }).limit(3).check_http();
+
+    retry_around_a_waiting_room_http: Contract::new(|| {
+        let retry = Retry::builder().repeats_all().build().unwrap();
+        let slots = waiting_room(2);
+        watched(&slots, (Timeout::new(SECOND).unwrap(), retry, slots.clone()))
+    }).limit(2).waiting().check_http();
+
+    incoming_attempt_http: Contract::new(|| {
+        Fixture::new(IncomingAttempt::new())
+    }).check_http();
 
     two_policies_in_one_guard_plain: Contract::new(|| {
         let slots = waiting_room(2);

@@ -24,6 +24,7 @@
 //! of one back, and while no more than half are left there are no retries. It needs no clock, and
 //! is slower to notice.
 
+mod buckets;
 mod tokens;
 mod window;
 

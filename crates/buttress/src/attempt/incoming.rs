@@ -1,6 +1,5 @@
-use super::Attempt;
 use super::future::IncomingAttemptFuture;
-use crate::deadline::header_name;
+use super::{Attempt, header_name};
 use buttress_core::SettingError;
 use buttress_core::attempt_header::{GRPC_PREVIOUS_ATTEMPTS, parse_attempts};
 use buttress_core::pushback::SHOULD_RETRY;
@@ -49,7 +48,7 @@ impl IncomingAttempt {
     ///
     /// `name` is not a header's name.
     pub fn header(self, name: &str) -> Result<Self, SettingError> {
-        let header = Some(header_name(name)?);
+        let header = Some(header_name("header", name)?);
         Ok(Self { header, ..self })
     }
 
@@ -60,7 +59,7 @@ impl IncomingAttempt {
     ///
     /// `name` is not a header's name.
     pub fn marker(self, name: &str) -> Result<Self, SettingError> {
-        let marker = header_name(name)?;
+        let marker = header_name("marker", name)?;
         Ok(Self { marker, ..self })
     }
 

@@ -21,7 +21,8 @@ mod incoming;
 pub use future::IncomingAttemptFuture;
 pub use incoming::{IncomingAttempt, IncomingAttemptService};
 
-use http::Extensions;
+use buttress_core::SettingError;
+use http::{Extensions, HeaderName};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -83,4 +84,10 @@ impl Attempt {
     pub fn is_given_up(&self) -> bool {
         self.given_up.load(Ordering::Relaxed)
     }
+}
+
+/// A header's name, that a setting of that name holds.
+pub(crate) fn header_name(setting: &'static str, name: &str) -> Result<HeaderName, SettingError> {
+    crate::deadline::header_name(name)
+        .map_err(|error| SettingError::new(setting, error.value(), error.allowed().to_owned()))
 }

@@ -138,8 +138,10 @@ where
 }
 
 fn with_pushback(outcome: Outcome, answer: AnswerKind, headers: &HeaderMap) -> Look {
-    let pushback = match outcome {
-        Outcome::Success => None,
+    // Of answers that count as a success there are some that are none: 409, ABORTED.
+    let pushback = match answer {
+        AnswerKind::GrpcStatus(0) => None,
+        AnswerKind::HttpStatus(status) if status.is_success() => None,
         _ => Pushback::of(headers),
     };
     Look {

@@ -4,10 +4,10 @@ use super::protocol::RetryNames;
 use super::repeats::{Everything, IfSafe};
 use super::rules::{On, Rules, Shared};
 #[cfg(feature = "http")]
-use crate::deadline::header_name;
+use crate::attempt::header_name;
 use crate::repeat::Look;
 use buttress_core::setting::{check_duration, check_name, check_range};
-use buttress_core::{Backoff, Random, RetryBudget, SettingError};
+use buttress_core::{Backoff, Random, RetryBudget, SettingError, Spread};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -248,7 +248,7 @@ impl<R> RetryBuilder<R> {
             not_of_retries: self.not_of_retries,
         };
         Retry {
-            shared: Arc::new(shared),
+            shared: Spread::new(shared),
             repeats: self.repeats,
         }
     }
@@ -257,8 +257,10 @@ impl<R> RetryBuilder<R> {
     fn header_names(&self) -> Result<RetryNames, SettingError> {
         let [attempt, marker] = self.names;
         Ok(RetryNames {
-            attempt: attempt.map(header_name).transpose()?,
-            marker: marker.map(header_name).transpose()?,
+            attempt: attempt
+                .map(|name| header_name("attempt_header", name))
+                .transpose()?,
+            marker: marker.map(|name| header_name("marker", name)).transpose()?,
         })
     }
 

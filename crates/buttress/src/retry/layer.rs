@@ -3,8 +3,7 @@ use super::repeats::IfSafe;
 use super::rules::Shared;
 use super::service::RetryService;
 use crate::DefaultProtocol;
-use buttress_core::RetryBudget;
-use std::sync::Arc;
+use buttress_core::{RetryBudget, Spread};
 use tower_layer::Layer;
 
 /// Tries calls again that failed, within a budget.
@@ -31,7 +30,7 @@ use tower_layer::Layer;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Retry<R = IfSafe> {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Spread<Shared>,
     pub(super) repeats: R,
 }
 
@@ -95,7 +94,7 @@ impl<S, Pr: Clone, R: Clone> Layer<S> for RetryLayer<Pr, R> {
     type Service = RetryService<S, Pr, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let shared = Arc::clone(&self.retry.shared);
+        let shared = self.retry.shared.clone();
         let repeats = self.retry.repeats.clone();
         RetryService::new(inner, shared, repeats, self.protocol.clone())
     }

@@ -47,9 +47,9 @@
 //!
 //! A call of [`Plain`](crate::Plain) that succeeds at once allocates nothing. In HTTP, a request
 //! that may be repeated is kept while it is sent: its head is copied (its strings are shared), and
-//! the parts of its body are shared. That takes an allocation or two for the header map, as many
-//! again for its extensions if there are any, and one for a body that is not empty. A request that
-//! may not be repeated costs nothing.
+//! the parts of its body are shared. That takes two allocations for the header map, one for each
+//! header of a name that is not a standard one, a few for its extensions if there are any, and one
+//! for a body that is not empty. A request that may not be repeated costs nothing.
 //!
 //! The answer that is retried is kept until the next attempt is about to be made, since it is what
 //! the caller gets if that attempt cannot be made; then it is dropped, before the attempt. If it

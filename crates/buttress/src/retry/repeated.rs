@@ -5,11 +5,10 @@ use super::protocol::RetryProtocol;
 use super::rules::{Shared, Verdict};
 use crate::clock;
 use crate::repeat::{Judge, Look, Repeat};
-use buttress_core::Now;
 use buttress_core::backoff::Waits;
 #[cfg(feature = "http")]
 use buttress_core::pushback::Pushback;
-use std::sync::Arc;
+use buttress_core::{Here, Now};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::task::coop::has_budget_remaining;
@@ -19,7 +18,7 @@ use tower_service::Service;
 pub(super) struct Repeated<S, Pr: Repeat<Req>, Req> {
     pub(super) service: S,
     pub(super) protocol: Pr,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Here<Shared>,
     /// Which of the shared rules.
     pub(super) rules: usize,
     pub(super) kept: Pr::Kept,

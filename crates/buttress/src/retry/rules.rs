@@ -107,8 +107,8 @@ pub(crate) enum Verdict {
 impl Rules {
     #[inline]
     pub(crate) fn judge(&self, look: &Look) -> Verdict {
-        if look.outcome == Outcome::Success && !matches!(self.on, On::Function(_)) {
-            return Verdict::Success;
+        if look.outcome == Outcome::Success && matches!(self.on, On::Usual) && !is_forbidden(look) {
+            return without_retry(look);
         }
         self.judge_failure(look)
     }
@@ -119,29 +119,51 @@ impl Rules {
         {
             return Verdict::Final;
         }
+        if is_forbidden(look) {
+            return Verdict::Forbidden;
+        }
         let again = match &self.on {
             On::Usual => is_worth_repeating(look),
             On::Function(function) => function(look),
             #[cfg(feature = "service-config")]
-            On::Codes(codes) => grpc_code(look).is_some_and(|code| codes >> code & 1 == 1),
+            On::Codes(codes) => grpc_failure(look).is_some_and(|code| codes >> code & 1 == 1),
         };
-        #[cfg(feature = "http")]
-        if look.pushback == Some(Pushback::Never) {
-            return Verdict::Forbidden;
+        if again {
+            return Verdict::Again;
         }
-        match (again, look.outcome) {
-            (true, _) => Verdict::Again,
-            (false, Outcome::Success) => Verdict::Success,
-            (false, _) => Verdict::Final,
-        }
+        without_retry(look)
     }
 }
 
-/// The gRPC status that an answer stands for, as the specification translates it.
+/// Whether the callee wants no retry.
+#[inline]
+#[cfg_attr(
+    not(feature = "http"),
+    expect(unused_variables, reason = "only HTTP can say so")
+)]
+fn is_forbidden(look: &Look) -> bool {
+    #[cfg(feature = "http")]
+    return look.pushback == Some(Pushback::Never);
+    #[cfg(not(feature = "http"))]
+    false
+}
+
+/// An answer that is not retried is a success, or of no account.
+#[inline]
+fn without_retry(look: &Look) -> Verdict {
+    match (look.outcome, look.answer) {
+        #[cfg(feature = "http")]
+        (_, AnswerKind::GrpcStatus(1..)) => Verdict::Final,
+        (Outcome::Success, _) => Verdict::Success,
+        _ => Verdict::Final,
+    }
+}
+
+/// The gRPC status that a failure stands for, as the specification translates it.
 #[cfg(feature = "service-config")]
-fn grpc_code(look: &Look) -> Option<u16> {
+fn grpc_failure(look: &Look) -> Option<u16> {
     match look.answer {
-        AnswerKind::GrpcStatus(code) => Some(code).filter(|code| *code <= 16),
+        AnswerKind::GrpcStatus(code) => Some(code).filter(|code| (1..=16).contains(code)),
         AnswerKind::HttpStatus(status) => match status.as_u16() {
             200 => None,
             400 | 431 => Some(13),

@@ -5,9 +5,8 @@ use super::repeats::Repeats;
 use super::rules::Shared;
 use crate::clock;
 use crate::repeat::Repeat;
-use buttress_core::Now;
 use buttress_core::backoff::Waits;
-use std::sync::Arc;
+use buttress_core::{Now, Spread};
 use std::task::{Context, Poll};
 use tower_service::Service;
 
@@ -18,13 +17,13 @@ use tower_service::Service;
 #[derive(Clone, Debug)]
 pub struct RetryService<S, Pr = crate::DefaultProtocol, R = super::IfSafe> {
     inner: S,
-    shared: Arc<Shared>,
+    shared: Spread<Shared>,
     repeats: R,
     protocol: Pr,
 }
 
 impl<S, Pr, R> RetryService<S, Pr, R> {
-    pub(super) const fn new(inner: S, shared: Arc<Shared>, repeats: R, protocol: Pr) -> Self {
+    pub(super) const fn new(inner: S, shared: Spread<Shared>, repeats: R, protocol: Pr) -> Self {
         Self {
             inner,
             shared,
@@ -80,7 +79,7 @@ where
         let repeated = kept.map(|(rules, kept)| Repeated {
             service: self.inner.clone(),
             protocol: self.protocol.clone(),
-            shared: Arc::clone(shared),
+            shared: shared.here(),
             rules,
             kept,
             origin,

@@ -289,7 +289,7 @@ fn so_is_what_does_not_fit_together() {
     let error = "{\"methodConfig\": [}"
         .parse::<ServiceConfig>()
         .unwrap_err();
-    assert!(error.problem().ends_with("at line 1 column 18"), "{error}");
+    assert!(error.problem().ends_with("at line 1 column 19"), "{error}");
     let endless = " "
         .repeat((1 << 20) + 1)
         .parse::<ServiceConfig>()

@@ -8,7 +8,10 @@
 
 mod bodies;
 mod budgets;
+#[cfg(feature = "service-config")]
+mod config;
 mod script;
+mod settings;
 mod tiers;
 mod waits;
 mod what;

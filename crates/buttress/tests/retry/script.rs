@@ -31,6 +31,8 @@ struct State {
     reads: bool,
     /// Whether it is ready for a second call.
     readiness: Readiness,
+    /// How often it was not ready for no reason of its own.
+    pauses: usize,
     asked: Vec<Asked>,
     start: Instant,
 }
@@ -40,6 +42,8 @@ pub(crate) enum Readiness {
     Ready,
     Pending,
     Fails,
+    /// Ready, unless the task has to let others run first; and the first call was a long one.
+    AsTokioHasIt,
 }
 
 /// What the callee saw of an attempt.
@@ -57,6 +61,7 @@ impl Callee {
             answers: VecDeque::new(),
             reads: true,
             readiness: Readiness::Ready,
+            pauses: 0,
             asked: Vec::new(),
             start: Instant::now(),
         };
@@ -96,6 +101,10 @@ impl Callee {
         self.state.lock().asked.len()
     }
 
+    pub(crate) fn pauses(&self) -> usize {
+        self.state.lock().pauses
+    }
+
     /// Milliseconds from the start to each attempt.
     pub(crate) fn instants(&self) -> Vec<u128> {
         let asked = self.asked();
@@ -112,11 +121,18 @@ where
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        let state = self.state.lock();
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        let mut state = self.state.lock();
         self.is_retried = !state.asked.is_empty();
         match state.readiness {
             Readiness::Pending if self.is_retried => Poll::Pending,
+            Readiness::AsTokioHasIt if self.is_retried => {
+                let proceed = tokio::task::coop::poll_proceed(context);
+                if proceed.is_pending() {
+                    state.pauses += 1;
+                }
+                proceed.map(|_| Ok(()))
+            }
             Readiness::Fails if self.is_retried => Poll::Ready(Err("not ready".into())),
             _ => Poll::Ready(Ok(())),
         }
@@ -137,6 +153,9 @@ where
                 (Bytes::new(), None)
             };
             let mut state = state.lock();
+            if state.readiness == Readiness::AsTokioHasIt {
+                use_the_turn_up();
+            }
             state.asked.push(Asked {
                 after,
                 headers: head.headers,
@@ -149,6 +168,13 @@ where
             }
             state.answers.front_mut().unwrap()()
         })
+    }
+}
+
+fn use_the_turn_up() {
+    let mut context = Context::from_waker(std::task::Waker::noop());
+    while let Poll::Ready(proceed) = tokio::task::coop::poll_proceed(&mut context) {
+        proceed.made_progress();
     }
 }
 
