@@ -40,7 +40,7 @@ impl ExtraLoad {
     }
 
     /// The largest share, 4 more calls for each: as many as any hedge sends.
-    pub fn most() -> Self {
+    pub fn largest() -> Self {
         Self::with(4 * TOKEN)
     }
 

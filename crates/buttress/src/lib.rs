@@ -43,7 +43,7 @@ pub use buttress_core::{
 #[cfg(feature = "http")]
 pub use deadline::{Deadline, IncomingDeadline, OutgoingDeadline};
 pub use guard::{Guard, GuardFuture, GuardLayer, GuardProtocol, guard};
-pub use hedge::Hedge;
+pub use hedge::{Hedge, HedgeBuilder};
 pub use keyed::{Keyed, KeyedBuilder};
 pub use rate_limit::{RateLimit, RateLimitBuilder};
 pub use reloadable::Reloadable;

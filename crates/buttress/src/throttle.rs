@@ -16,7 +16,7 @@ use std::time::Duration;
 /// accepts at least half of them; otherwise 2 · A, or a tenth of R if that is more. At 1000 calls a
 /// second and a callee that accepts 400, 250, 100 or 10, that is 800, 500, 200 and, by the cap of
 /// 90 %, 100. Without the cap ([`most_refused(1.0)`](ThrottleBuilder::most_refused)) the last one
-/// were 20; then a callee that had accepted nothing for two minutes would hardly be asked again.
+/// would be 20; but then a callee that had accepted nothing for two minutes would hardly be asked again.
 /// After a recovery everything is sent again within two windows.
 ///
 /// What is refused here is a [`Reason::Throttled`](crate::Reason::Throttled): 503, gRPC
@@ -25,10 +25,10 @@ use std::time::Duration;
 /// # How it fails when misused
 ///
 /// It learns from [`Outcome::Overload`](crate::Outcome::Overload) only: 429, a 503 with
-/// `Retry-After`, `RESOURCE_EXHAUSTED`. A callee that just fails is a
-/// circuit breaker's job, or [`failures_count`](ThrottleBuilder::failures_count) is needed; with
-/// [`Plain`](crate::Plain) it is, unless [`classify`](crate::Plain::classify) tells what means "too
-/// much". One throttle in
+/// `Retry-After`, `RESOURCE_EXHAUSTED`. Calls that are cancelled, or refused by a layer further in,
+/// count for nothing. A callee that just fails is a circuit breaker's job, or
+/// [`failures_count`](ThrottleBuilder::failures_count) is needed; with [`Plain`](crate::Plain) it
+/// is, unless [`classify`](crate::Plain::classify) tells what means "too much". One throttle in
 /// front of several callees makes the well ones pay for the one that is not: use
 /// [`by`](ThrottleBuilder::by).
 ///

@@ -40,35 +40,23 @@ where
     counted.count_total
 }
 
-/// The last of so many calls that all are answered at once, or when polled for the second time.
-fn plain(layer: impl Measured, pending: bool) -> u64 {
-    layer.last_of(300, pending)
-}
-
-/// So that one function can be asked about layers of different types.
-trait Measured {
-    fn last_of(self, calls: usize, pending: bool) -> u64;
-}
-
-impl<L> Measured for L
+/// The last of many calls that are answered at once, or when polled for the second time.
+fn plain<L, S>(layer: L, pending: bool) -> u64
 where
-    L: Layer<Twice, Service: Service<u64, Response = u64>>,
+    L: Layer<Inner, Service = S>,
+    S: Service<u64, Response = u64>,
 {
-    fn last_of(self, calls: usize, pending: bool) -> u64 {
-        let mut service = self.layer(Twice { pending });
-        (0..calls)
-            .map(|_| of_a_call(&mut service, 1, drop))
-            .last()
-            .unwrap()
-    }
+    let mut service = layer.layer(Inner { pending });
+    let calls = (0..300).map(|_| of_a_call(&mut service, 1, drop));
+    calls.last().unwrap()
 }
 
 #[derive(Clone)]
-struct Twice {
+struct Inner {
     pending: bool,
 }
 
-impl Service<u64> for Twice {
+impl Service<u64> for Inner {
     type Response = u64;
     type Error = BoxError;
     type Future = Later;

@@ -24,14 +24,27 @@ const fn millis(milliseconds: u64) -> Duration {
 type Act = (u64, Result<&'static str, &'static str>);
 
 /// A service whose attempts do one act after the other, and that counts what it sees.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Callee {
     acts: Arc<Vec<Act>>,
     called: Arc<AtomicUsize>,
     alive: Arc<AtomicUsize>,
     /// Instances from the second on are never ready.
     only_first_is_ready: bool,
+    /// Whether this very instance said that it is ready.
     ready: bool,
+}
+
+impl Clone for Callee {
+    fn clone(&self) -> Self {
+        Self {
+            acts: Arc::clone(&self.acts),
+            called: Arc::clone(&self.called),
+            alive: Arc::clone(&self.alive),
+            only_first_is_ready: self.only_first_is_ready,
+            ready: false,
+        }
+    }
 }
 
 impl Callee {

@@ -31,11 +31,14 @@ const fn millis(milliseconds: u64) -> Duration {
 /// status of HTTP or of gRPC and the milliseconds of pushback.
 #[derive(Clone, Copy)]
 struct Act {
+    /// [`NEVER`] if it answers without reading.
     reads_after: u64,
     takes: u64,
     answer: Answer,
     pushback: Option<&'static str>,
 }
+
+const NEVER: u64 = u64::MAX;
 
 #[derive(Clone, Copy)]
 enum Answer {
@@ -103,15 +106,20 @@ fn callee(
         let log = log.clone();
         let at = begin.elapsed().as_millis() as u64;
         async move {
-            sleep(millis(act.reads_after)).await;
             let (head, body) = request.into_parts();
-            let body = body.collect().await.unwrap();
-            log.push(Seen {
+            let mut seen = Seen {
                 at,
                 headers: head.headers,
-                trailers: body.trailers().cloned(),
-                body: body.to_bytes(),
-            });
+                body: Bytes::new(),
+                trailers: None,
+            };
+            if act.reads_after != NEVER {
+                sleep(millis(act.reads_after)).await;
+                let body = body.collect().await.unwrap();
+                seen.trailers = body.trailers().cloned();
+                seen.body = body.to_bytes();
+            }
+            log.push(seen);
             sleep(millis(act.takes)).await;
             Ok(answer(act, at))
         }
@@ -378,6 +386,32 @@ async fn pushback_stops_hedges_or_delays_them() {
     let acts = [grpc(400, "0"), pushed_back("-1"), grpc(10, "0")];
     let (log, _, took) = call(policy(3, 50), &acts, grpc_request()).await;
     assert_eq!((log.times(), took), (vec![0, 50], 400));
+}
+
+#[tokio::test(start_paused = true)]
+async fn pushback_brings_no_hedge_forward_that_is_not_asked_for() {
+    for (pushback, third) in [("0", 100), ("200", 260)] {
+        let busy = Act {
+            pushback: Some(pushback),
+            ..http(10, 503)
+        };
+        let acts = [http(400, 200), busy, http(10, 200)];
+        let hedge = freely().attempts(3);
+        let (log, status, _) = call(hedge, &acts, request(Method::GET)).await;
+        assert_eq!((log.times(), status.as_str()), (vec![0, 50, third], "200"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_was_answered_unread_is_not_hedged_any_more() {
+    let unread = Act {
+        reads_after: NEVER,
+        pushback: Some("200"),
+        ..grpc(10, "14")
+    };
+    let acts = [unread, grpc(10, "0")];
+    let (log, status, took) = call(policy(3, 50), &acts, grpc_request()).await;
+    assert_eq!((log.times(), status.as_str(), took), (vec![0], "14", 10));
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,8 @@ use std::sync::atomic::Ordering;
 pub(super) struct Counts {
     /// The number of the newest bucket, counted from the beginning of time.
     newest: AtomicU64,
-    /// Requests in the upper half, accepts in the lower one, so that both are counted at once.
+    /// Requests in the upper half, accepts in the lower one, so that both are counted at once. A
+    /// bucket of the longest window is five minutes: 14 million calls a second fit into the halves.
     buckets: [AtomicU64; BUCKETS as usize],
 }
 

@@ -133,7 +133,7 @@ impl<R> HedgeBuilder<R> {
         self
     }
 
-    /// The most that hedges may add to the calls, from 0.0001 to 4 calls for each; by default 0.01,
+    /// The most that hedges may add to all calls, from 0.0001 to 4 calls for each; by default 0.01,
     /// one in a hundred. Hedges are earned first: the first call can be hedged after a hundred. What
     /// is not used is saved up, but no more than a thousand calls bring.
     pub fn extra_load(mut self, share: f64) -> Self {
@@ -143,7 +143,8 @@ impl<R> HedgeBuilder<R> {
 
     /// A budget for all attempts beyond the first ones, which retries draw on as well. Hedges stop
     /// when it is used up. Inside a retry that has the same budget, give it
-    /// [`without_deposits`](RetryBudget::without_deposits). By default there is none besides the
+    /// [`without_deposits`](RetryBudget::without_deposits); tokens then hear of failures from both.
+    /// By default there is none besides the
     /// [`extra_load`](Self::extra_load), which is stricter than the usual ones.
     pub fn budget(mut self, budget: RetryBudget) -> Self {
         self.budget = Some(budget);
@@ -221,7 +222,7 @@ impl<R> HedgeBuilder<R> {
     /// The same with the defaults besides, which need no checks, and no bound but the budget.
     #[cfg(feature = "service-config")]
     pub(crate) fn build_default_for(self, methods: Methods<Plan>, budget: RetryBudget) -> Hedge<R> {
-        let mut shared = Shared::new(Plans::ByMethod(methods), ExtraLoad::most());
+        let mut shared = Shared::new(Plans::ByMethod(methods), ExtraLoad::largest());
         shared.budget = Some(budget);
         Hedge {
             shared: Arc::new(shared),

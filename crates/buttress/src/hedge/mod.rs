@@ -15,6 +15,9 @@
 //! second copy meets other luck than the first: put it around something that balances load over
 //! several replicas. And both copies may be carried out, so only what may be repeated is hedged.
 //!
+//! It stands inside of retries, and outside of what should see each attempt: breaker, bulkhead,
+//! timeout per attempt. A panic of any attempt is one of the call.
+//!
 //! ```
 //! use buttress::{Hedge, Plain};
 //! use tower::{BoxError, ServiceBuilder, service_fn};
