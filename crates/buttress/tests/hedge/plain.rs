@@ -1,8 +1,4 @@
-//! Hedging on virtual time.
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on should say where"
-)]
+//! Hedging of services that are neither HTTP nor gRPC.
 
 use buttress::hedge::HedgeBuilder;
 use buttress::retry::Everything;
