@@ -141,7 +141,7 @@ impl Rules {
     not(feature = "http"),
     expect(unused_variables, reason = "only HTTP can say so")
 )]
-fn is_forbidden(look: &Look) -> bool {
+pub(super) fn is_forbidden(look: &Look) -> bool {
     #[cfg(feature = "http")]
     return look.pushback == Some(Pushback::Never);
     #[cfg(not(feature = "http"))]
