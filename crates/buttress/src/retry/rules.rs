@@ -95,10 +95,6 @@ pub(crate) enum Verdict {
     /// A failure, of a kind that is not retried.
     Final,
     /// The callee wants no retry.
-    #[cfg_attr(
-        not(feature = "http"),
-        expect(dead_code, reason = "only HTTP can say so")
-    )]
     Forbidden,
     /// Another attempt may help.
     Again,
