@@ -31,6 +31,7 @@ mod timer;
 pub use attempt::{Attempt, IncomingAttempt};
 pub use bulkhead::{Bulkhead, BulkheadBuilder};
 pub use buttress_core::backoff;
+pub use buttress_core::budget;
 pub use buttress_core::protocol;
 #[cfg(feature = "http")]
 pub use buttress_core::pushback;

@@ -24,16 +24,18 @@ impl Buckets {
         Self([(); BUCKETS].map(|()| AtomicU64::new(0)))
     }
 
-    /// Counts an event.
+    /// Counts some events.
     #[inline]
-    pub(super) fn add(&self, second: u64) {
+    pub(super) fn add(&self, events: u64, second: u64) {
         let bucket = self.bucket(second);
         if Count(bucket.load(Ordering::Relaxed)).is_of(second) {
-            // If the second passes before it is written, the event counts in a later one, and
-            // nobody minds.
-            bucket.fetch_add(1, Ordering::AcqRel);
+            // If the second passes before it is written, they count in a later one, and nobody
+            // minds.
+            bucket.fetch_add(events, Ordering::AcqRel);
         } else {
-            change(bucket, |count| Some(Count(count.in_second(second).0 + 1)));
+            change(bucket, |count| {
+                Some(Count(count.in_second(second).0 + events))
+            });
         }
     }
 

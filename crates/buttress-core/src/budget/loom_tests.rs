@@ -58,6 +58,24 @@ fn loom_a_second_that_begins_loses_no_call() {
 }
 
 #[test]
+fn loom_no_call_without_a_time_is_lost_or_counted_twice() {
+    loom::model(|| {
+        let now = start();
+        let budget = RetryBudget::share(1.0, 0).unwrap();
+        budget.deposit(&Now::at(now));
+        let other = budget.clone();
+        let thread = thread::spawn(move || {
+            other.deposit(&Now::lazy(start));
+            other.left(&Now::at(now))
+        });
+        budget.deposit(&Now::lazy(start));
+        assert!(budget.left(&Now::at(now)) <= 3);
+        assert!(thread.join().unwrap() <= 3);
+        assert_eq!(budget.left(&Now::at(now)), 3);
+    });
+}
+
+#[test]
 fn loom_no_token_is_lost() {
     loom::model(|| {
         let budget = RetryBudget::tokens(10_000, 500).unwrap();

@@ -106,13 +106,14 @@ impl RetryBudget {
         }
     }
 
-    /// A call begins: its first attempt is made.
+    /// A call begins: its first attempt is made. If nobody has asked `now` yet, the clock is read
+    /// for one call in eight.
     #[inline]
     pub fn deposit(&self, now: &Now) {
         if let Kind::Window(window) = &*self.kind
             && self.counts_calls
         {
-            window.deposit(now.instant());
+            window.deposit(now);
         }
     }
 

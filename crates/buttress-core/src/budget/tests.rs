@@ -1,6 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 #[expect(clippy::disallowed_methods, reason = "any instant will do")]
@@ -60,6 +61,21 @@ fn clones_share_and_another_layer_counts_no_call_twice() {
 }
 
 #[test]
+fn calls_whose_time_nobody_knows_count_when_it_is_asked_for() {
+    static READ: AtomicUsize = AtomicUsize::new(0);
+    fn clock() -> Instant {
+        READ.fetch_add(1, Ordering::Relaxed);
+        start()
+    }
+    let budget = RetryBudget::share(1.0, 0).unwrap();
+    for _ in 0..20 {
+        budget.deposit(&Now::lazy(clock));
+    }
+    assert_eq!(READ.load(Ordering::Relaxed), 2);
+    assert_eq!(withdrawn(&budget, start()), 20);
+}
+
+#[test]
 fn no_budget_allows_nothing() {
     let (budget, now) = (RetryBudget::share(0.0, 0).unwrap(), start());
     deposit(&budget, 1_000, now);
@@ -84,7 +100,11 @@ fn time_that_runs_backwards_does_no_harm() {
         start() + Duration::from_secs(100),
     );
     deposit(&budget, 1, now);
-    deposit(&budget, 1, now - Duration::from_secs(50));
+    deposit(
+        &budget,
+        1,
+        now.checked_sub(Duration::from_secs(50)).unwrap(),
+    );
     assert!(budget.left(&Now::at(now)) <= 2);
     // A thread that read its clock sixteen seconds ago empties nothing.
     let later = now + Duration::from_secs(16);

@@ -14,7 +14,7 @@ use tower_service::Service;
 ///
 /// `grpc-previous-rpc-attempts` is always read, and the [header](Self::header) of your choice as
 /// well; the larger number counts. What is no number is ignored. Storing an [`Attempt`] allocates,
-/// once or twice per request.
+/// up to four times per request.
 ///
 /// Failures are responses with a status of 429 or 500 and above, or with a `grpc-status` in their
 /// headers that is not 0; they are marked with [`x-should-retry: false`](SHOULD_RETRY), and in gRPC

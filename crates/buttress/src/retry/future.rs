@@ -1,7 +1,10 @@
+use super::origin::Origin;
 use super::protocol::RetryProtocol;
 use super::repeated::{AnswerOf, Due, Next, Ready, Repeated, Waiting};
+use super::rules::{Shared, is_forbidden};
 use crate::repeat::Repeat;
 use crate::timer::{Alarm, Step, has_passed};
+use buttress_core::Here;
 use pin_project::pin_project;
 use std::fmt;
 use std::future::Future;
@@ -27,8 +30,7 @@ where
     state: State<S, Pr, Req>,
     #[pin]
     alarm: Alarm,
-    /// Unless the first attempt is the only one.
-    repeated: Option<Repeated<S, Pr, Req>>,
+    rest: Rest<S, Pr, Req>,
 }
 
 #[pin_project(project = StateProjection)]
@@ -47,6 +49,16 @@ where
     Waiting(Option<WaitingOf<S, Pr, Req>>),
 }
 
+/// What is done with the answer.
+pub(super) enum Rest<S, Pr: Repeat<Req>, Req> {
+    /// It is passed on.
+    Nothing,
+    /// It is passed on, and whoever is further up hears of a mark.
+    Report(Origin, Here<Shared>),
+    /// There may be another attempt.
+    Repeat(Repeated<S, Pr, Req>),
+}
+
 impl<S, Pr, Req> RetryFuture<S, Pr, Req>
 where
     S: Service<<Pr as Repeat<Req>>::Attempt>,
@@ -56,13 +68,13 @@ where
     pub(super) const fn new(
         future: S::Future,
         observer: Pr::Observer,
-        repeated: Option<Repeated<S, Pr, Req>>,
+        rest: Rest<S, Pr, Req>,
     ) -> Self {
         let observer = Some(observer);
         Self {
             state: State::Calling { future, observer },
             alarm: Alarm::new(),
-            repeated,
+            rest,
         }
     }
 }
@@ -77,7 +89,7 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let (mut state, repeated) = (this.state, this.repeated);
+        let (mut state, rest) = (this.state, this.rest);
         this.alarm.poll(task, |task| {
             loop {
                 match state.as_mut().project() {
@@ -92,8 +104,15 @@ where
                             return Step::PendingUntil(None);
                         };
                         let (answer, look) = Pr::look(observer, result, task);
-                        let Some(repeated) = repeated else {
-                            return Step::Done(answer);
+                        let repeated = match rest {
+                            Rest::Nothing => return Step::Done(answer),
+                            Rest::Report(origin, shared) => {
+                                if is_forbidden(&look) || Pr::is_marked(&answer, &shared.names) {
+                                    origin.give_up();
+                                }
+                                return Step::Done(answer);
+                            }
+                            Rest::Repeat(repeated) => repeated,
                         };
                         match repeated.after(answer, &look) {
                             Next::Answer(answer) => return Step::Done(answer),
@@ -102,7 +121,7 @@ where
                         }
                     }
                     StateProjection::Waiting(waiting) => {
-                        let (Some(repeated), Some(mut over)) = (&mut *repeated, waiting.take())
+                        let (Rest::Repeat(repeated), Some(mut over)) = (&mut *rest, waiting.take())
                         else {
                             return Step::PendingUntil(None);
                         };

@@ -41,7 +41,11 @@
 //!
 //! An answer is passed on as soon as its headers are there; once its body has begun, nothing is
 //! retried. Of a gRPC answer the first frame is looked at if it came together with the headers, so
-//! that a failure in trailers is seen. `Retry-After` and `grpc-retry-pushback-ms` are obeyed.
+//! that a failure in trailers is seen.
+//!
+//! `Retry-After`, in both forms, and `grpc-retry-pushback-ms` are obeyed, exactly: the callee knows
+//! best whom it asks to come back when. What can't be obeyed within the request's deadline, or within
+//! the [longest wait](RetryBuilder::longest_wait), is not retried at all.
 //!
 //! # What it costs
 //!

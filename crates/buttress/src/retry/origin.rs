@@ -15,6 +15,18 @@ impl Origin {
         self.previous
     }
 
+    /// Whether there is a tier above that would hear of it.
+    #[cfg_attr(
+        not(feature = "http"),
+        expect(clippy::unused_self, reason = "only HTTP has tiers")
+    )]
+    pub(crate) fn listens(&self) -> bool {
+        #[cfg(feature = "http")]
+        return self.attempt.is_some();
+        #[cfg(not(feature = "http"))]
+        false
+    }
+
     /// Lets the tier above know that retrying has been tried already.
     #[cfg_attr(
         not(feature = "http"),

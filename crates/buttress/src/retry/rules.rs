@@ -95,10 +95,6 @@ pub(crate) enum Verdict {
     /// A failure, of a kind that is not retried.
     Final,
     /// The callee wants no retry.
-    #[cfg_attr(
-        not(feature = "http"),
-        expect(dead_code, reason = "only HTTP can say so")
-    )]
     Forbidden,
     /// Another attempt may help.
     Again,
@@ -141,7 +137,7 @@ impl Rules {
     not(feature = "http"),
     expect(unused_variables, reason = "only HTTP can say so")
 )]
-fn is_forbidden(look: &Look) -> bool {
+pub(super) fn is_forbidden(look: &Look) -> bool {
     #[cfg(feature = "http")]
     return look.pushback == Some(Pushback::Never);
     #[cfg(not(feature = "http"))]

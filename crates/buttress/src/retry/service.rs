@@ -1,12 +1,12 @@
-use super::future::RetryFuture;
+use super::future::{Rest, RetryFuture};
 use super::protocol::RetryProtocol;
 use super::repeated::Repeated;
 use super::repeats::Repeats;
 use super::rules::Shared;
 use crate::clock;
 use crate::repeat::Repeat;
+use buttress_core::Spread;
 use buttress_core::backoff::Waits;
-use buttress_core::{Now, Spread};
 use std::task::{Context, Poll};
 use tower_service::Service;
 
@@ -56,7 +56,7 @@ where
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
         let shared = &self.shared;
-        let now = Now::lazy(clock::at_arrival);
+        let now = clock::arrival();
         if let Some(budget) = &shared.budget {
             budget.deposit(&now);
         }
@@ -76,21 +76,25 @@ where
         };
         self.protocol
             .tell_attempts(&mut attempt, 0, &origin, &shared.names);
-        let repeated = kept.map(|(rules, kept)| Repeated {
-            service: self.inner.clone(),
-            protocol: self.protocol.clone(),
-            shared: shared.here(),
-            rules,
-            kept,
-            origin,
-            deadline,
-            retries: 0,
-            waits: Waits::new(),
-        });
+        let rest = match kept {
+            Some((rules, kept)) => Rest::Repeat(Repeated {
+                service: self.inner.clone(),
+                protocol: self.protocol.clone(),
+                shared: shared.here(),
+                rules,
+                kept,
+                origin,
+                deadline,
+                retries: 0,
+                waits: Waits::new(),
+            }),
+            None if origin.listens() => Rest::Report(origin, shared.here()),
+            None => Rest::Nothing,
+        };
         let observer = self.protocol.observe(&attempt);
         let scope = now.known().map(clock::Arrival::at);
         let future = self.inner.call(attempt);
         drop(scope);
-        RetryFuture::new(future, observer, repeated)
+        RetryFuture::new(future, observer, rest)
     }
 }

@@ -97,7 +97,8 @@ impl ServiceConfig {
         self.throttling
     }
 
-    /// Retries for the methods that have a `retryPolicy`. Other methods are not retried.
+    /// Retries for the methods that have a `retryPolicy`. Other methods are not retried. Each call of
+    /// this makes a new one with a budget of its own, so hand out clones.
     ///
     /// The budget is the config's `retryThrottling`, or without one the [usual
     /// budget](crate::RetryBudget::new), where gRPC itself would have none. Waits are bounded by the

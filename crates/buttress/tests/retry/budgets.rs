@@ -43,6 +43,7 @@ async fn what_is_used_up_comes_back_with_time() {
     assert_eq!(callee.times(), 320);
 }
 
+/// failsafe-go#141: an exhausted budget failed the call.
 #[tokio::test(start_paused = true)]
 async fn an_exhausted_budget_returns_the_answer_at_once() {
     let budget = RetryBudget::share(0.0, 0).unwrap();

@@ -18,11 +18,18 @@ pub(crate) type AnswerBody = UnsyncBoxBody<Bytes, BoxError>;
 pub(crate) type Answer = Result<Response<AnswerBody>, BoxError>;
 
 /// Answers one after the other; the last one from then on.
-#[derive(Clone)]
 pub(crate) struct Callee {
     state: Arc<Mutex<State>>,
-    /// Clones of one that is not ready for retries.
-    is_retried: bool,
+    /// Whether this very instance said that it is ready.
+    ready: bool,
+}
+
+impl Clone for Callee {
+    fn clone(&self) -> Self {
+        let state = Arc::clone(&self.state);
+        let ready = false;
+        Self { state, ready }
+    }
 }
 
 struct State {
@@ -33,6 +40,7 @@ struct State {
     readiness: Readiness,
     /// How often it was not ready for no reason of its own.
     pauses: usize,
+    unready_calls: usize,
     asked: Vec<Asked>,
     start: Instant,
 }
@@ -62,12 +70,13 @@ impl Callee {
             reads: true,
             readiness: Readiness::Ready,
             pauses: 0,
+            unready_calls: 0,
             asked: Vec::new(),
             start: Instant::now(),
         };
         Self {
             state: Arc::new(Mutex::new(state)),
-            is_retried: false,
+            ready: false,
         }
     }
 
@@ -105,6 +114,11 @@ impl Callee {
         self.state.lock().pauses
     }
 
+    /// Calls of an instance that had not said that it is ready.
+    pub(crate) fn unready_calls(&self) -> usize {
+        self.state.lock().unready_calls
+    }
+
     /// Milliseconds from the start to each attempt.
     pub(crate) fn instants(&self) -> Vec<u128> {
         let asked = self.asked();
@@ -123,22 +137,27 @@ where
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         let mut state = self.state.lock();
-        self.is_retried = !state.asked.is_empty();
-        match state.readiness {
-            Readiness::Pending if self.is_retried => Poll::Pending,
-            Readiness::AsTokioHasIt if self.is_retried => {
+        let is_retried = !state.asked.is_empty();
+        let polled = match state.readiness {
+            Readiness::Pending if is_retried => Poll::Pending,
+            Readiness::AsTokioHasIt if is_retried => {
                 let proceed = tokio::task::coop::poll_proceed(context);
                 if proceed.is_pending() {
                     state.pauses += 1;
                 }
                 proceed.map(|_| Ok(()))
             }
-            Readiness::Fails if self.is_retried => Poll::Ready(Err("not ready".into())),
+            Readiness::Fails if is_retried => Poll::Ready(Err("not ready".into())),
             _ => Poll::Ready(Ok(())),
-        }
+        };
+        self.ready = matches!(polled, Poll::Ready(Ok(())));
+        polled
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        if !std::mem::take(&mut self.ready) {
+            self.state.lock().unready_calls += 1;
+        }
         let state = Arc::clone(&self.state);
         Box::pin(async move {
             let (head, body) = request.into_parts();

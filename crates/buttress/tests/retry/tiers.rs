@@ -100,6 +100,21 @@ async fn a_callee_that_is_overloaded_is_not_asked_again_by_any_tier() {
     }
 }
 
+/// Also by calls that are not retried themselves.
+#[tokio::test(start_paused = true)]
+async fn a_mark_goes_up_through_what_is_sent_once() {
+    for mark in ["x-should-retry", "x-enough"] {
+        let bottom = Callee::new().then(move || Ok(status(503, &[(mark, "false")])));
+        let retry = Retry::builder().no_budget().marker("x-enough");
+        let once = retry.repeats_if(|_: &Request<Empty<Bytes>>| false);
+        let once = once.build().unwrap().layer(bottom.clone());
+        let server = IncomingAttempt::new().layer(tier(BoxCloneService::new(once)));
+        let top = client(&at_once().no_budget().build().unwrap(), server);
+        ask(&top, 1).await;
+        assert_eq!(bottom.times(), 1, "{mark}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failure_that_passes_is_retried_below_and_served() {
     let bottom = Callee::new().then_status(503).then_status(200);

@@ -115,6 +115,7 @@ async fn after_a_pushback_the_backoff_starts_again() {
     }
 }
 
+/// dotnet/extensions#7701: `Retry-After` was slept past the total timeout.
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_would_outlast_the_deadline_is_not_begun() {
     let with_deadline = |time| {

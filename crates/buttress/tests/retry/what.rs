@@ -88,6 +88,7 @@ async fn grpc_is_retried_where_its_status_is() {
     }
 }
 
+/// A POST is not, by default: dotnet/extensions#5248.
 #[tokio::test(start_paused = true)]
 async fn only_what_is_safe_is_repeated() {
     let post = || Request::post("http://example.com/").body(Empty::new());
@@ -206,6 +207,29 @@ async fn the_answer_that_is_retried_is_gone_before_the_next_attempt() {
     let answer = service.oneshot(get()).await.unwrap();
     assert_eq!(answer.status(), 200);
     assert_eq!(callee.times(), 2);
+}
+
+/// tower's limit gives its place back when the attempt's future is gone.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_is_gone_before_the_next_one() {
+    let callee = Callee::new()
+        .then_status(503)
+        .then_status(503)
+        .then_status(200);
+    let limit = tower::limit::GlobalConcurrencyLimitLayer::new(1);
+    let service = retry().layer(limit.layer(callee.clone()));
+    let answer = service.oneshot(get()).await.unwrap();
+    assert_eq!((answer.status().as_u16(), callee.times()), (200, 3));
+}
+
+/// tower-resilience #286 and #293: the clone that was called had never said that it is ready.
+#[tokio::test(start_paused = true)]
+async fn each_attempt_is_made_on_an_instance_that_is_ready() {
+    let callee = Callee::new().then_status(503);
+    let retry = Retry::builder().attempts(10).build().unwrap();
+    let service = retry.layer(callee.clone());
+    let _ = service.oneshot(get()).await.unwrap();
+    assert_eq!((callee.times(), callee.unready_calls()), (10, 0));
 }
 
 #[tokio::test(start_paused = true)]
