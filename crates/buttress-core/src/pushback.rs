@@ -116,9 +116,10 @@ pub const DO_NOT: HeaderValue = HeaderValue::from_static("false");
 /// assert_eq!(Pushback::of(&headers), Some(Pushback::Never));
 /// ```
 pub fn forbid_retries(headers: &mut HeaderMap, marker: &HeaderName, is_grpc: bool) {
-    headers.insert(marker, DO_NOT);
+    // A header map has an end, far beyond what any server sends; one that is full is not marked.
+    let _ = headers.try_insert(marker, DO_NOT);
     if is_grpc {
-        headers.insert(GRPC_PUSHBACK, HeaderValue::from_static("-1"));
+        let _ = headers.try_insert(GRPC_PUSHBACK, HeaderValue::from_static("-1"));
     }
 }
 

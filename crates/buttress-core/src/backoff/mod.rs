@@ -24,9 +24,10 @@
 //! | [`None`](Jitter::None) | t |
 //!
 //! The first three are Marc Brooker's, "Exponential Backoff And Jitter" on the AWS Architecture
-//! Blog (2015), where full jitter needs the fewest calls; the fourth is gRFC A6's. The defaults, 50
-//! ms doubling up to 1 s, are in the range that AWS's and Google's clients use for calls within a
-//! region; 1 s after a callee that says "too much" is what AWS's SDKs do when throttled.
+//! Blog (2015), where full jitter needs the fewest calls; the fourth is gRFC A6's. That a callee
+//! which says "too much" is left alone for longer than one that merely fails is what AWS's SDKs do
+//! in their standard mode. The numbers are ours: 50 ms is a few round trips within a region, 1 s is
+//! about as long as somebody in front of a screen waits without a doubt.
 
 use crate::random::Random;
 use crate::setting::{LONGEST, SettingError, check_duration, check_range};

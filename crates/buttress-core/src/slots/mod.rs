@@ -25,11 +25,12 @@ use crate::setting::{SettingError, check_duration, check_name, check_range};
 use line::Place;
 use shared::{Joined, Room, Settings, Shared};
 use shelf::Shelf;
-pub(crate) use shelf::{enough_for_this_machine, of_this_thread};
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+
+pub(crate) use shelf::{enough_for_this_machine, of_this_thread};
 
 /// A number of slots, and a waiting room in front of them. Clones share both.
 ///
@@ -53,7 +54,11 @@ impl Slots {
             room: None,
         };
         let limit = check_range("limit", limit, 1..=u32::MAX)?;
-        Ok(Self::with(limit, settings, enough_for_this_machine()))
+        Ok(Self::with(
+            limit,
+            settings,
+            shelf::enough_for_this_machine(),
+        ))
     }
 
     /// Lets at most `places` calls wait, from 1 to 1 000 000, each for `longest_wait` at most.
@@ -132,7 +137,7 @@ impl Slots {
     /// This thread's shelf.
     #[inline]
     fn shelf(&self) -> &Arc<Shelf> {
-        &self.shelves[of_this_thread() % self.shelves.len()]
+        &self.shelves[shelf::of_this_thread() % self.shelves.len()]
     }
 
     #[inline]

@@ -23,7 +23,9 @@ pub struct RetryBuilder<R = IfSafe> {
     longest_wait: Duration,
     not_of_retries: bool,
     #[cfg(feature = "http")]
-    names: [Option<&'static str>; 2],
+    attempt_header: Option<&'static str>,
+    #[cfg(feature = "http")]
+    marker: Option<&'static str>,
     repeats: R,
 }
 
@@ -42,7 +44,9 @@ impl RetryBuilder {
             longest_wait: Duration::from_secs(10),
             not_of_retries: false,
             #[cfg(feature = "http")]
-            names: [None, None],
+            attempt_header: None,
+            #[cfg(feature = "http")]
+            marker: None,
             repeats: IfSafe,
         }
     }
@@ -85,7 +89,9 @@ impl RetryBuilder {
             longest_wait: self.longest_wait,
             not_of_retries: self.not_of_retries,
             #[cfg(feature = "http")]
-            names: self.names,
+            attempt_header: self.attempt_header,
+            #[cfg(feature = "http")]
+            marker: self.marker,
             repeats,
         }
     }
@@ -173,7 +179,7 @@ impl<R> RetryBuilder<R> {
     /// is none. HTTP only.
     #[cfg(feature = "http")]
     pub fn attempt_header(mut self, name: &'static str) -> Self {
-        self.names[0] = Some(name);
+        self.attempt_header = Some(name);
         self
     }
 
@@ -182,7 +188,7 @@ impl<R> RetryBuilder<R> {
     /// it. gRPC has one of its own, a negative `grpc-retry-pushback-ms`. HTTP only.
     #[cfg(feature = "http")]
     pub fn marker(mut self, name: &'static str) -> Self {
-        self.names[1] = Some(name);
+        self.marker = Some(name);
         self
     }
 
@@ -255,12 +261,13 @@ impl<R> RetryBuilder<R> {
 
     #[cfg(feature = "http")]
     fn header_names(&self) -> Result<RetryNames, SettingError> {
-        let [attempt, marker] = self.names;
+        let checked = |setting, name: Option<&str>| {
+            let name = name.map(|name| header_name(setting, name));
+            name.transpose()
+        };
         Ok(RetryNames {
-            attempt: attempt
-                .map(|name| header_name("attempt_header", name))
-                .transpose()?,
-            marker: marker.map(|name| header_name("marker", name)).transpose()?,
+            attempt: checked("attempt_header", self.attempt_header)?,
+            marker: checked("marker", self.marker)?,
         })
     }
 

@@ -122,13 +122,13 @@ mod http {
                 // Those of a call that is only passed on count as well.
                 let passed_on = attempts(headers, &GRPC_PREVIOUS_ATTEMPTS);
                 let value = HeaderValue::from(passed_on.saturating_add(before));
-                headers.insert(GRPC_PREVIOUS_ATTEMPTS, value);
+                let _ = headers.try_insert(GRPC_PREVIOUS_ATTEMPTS, value);
             }
             let all = origin.previous.saturating_add(before);
             if let Some(name) = &names.attempt
                 && all > 0
             {
-                headers.insert(name, HeaderValue::from(all));
+                let _ = headers.try_insert(name, HeaderValue::from(all));
             }
         }
 

@@ -149,6 +149,31 @@ async fn a_wait_that_would_outlast_the_deadline_is_not_begun() {
     assert_eq!((callee.times(), start.elapsed()), (1, Duration::ZERO));
 }
 
+/// As tonic's clients state it.
+#[tokio::test(start_paused = true)]
+async fn a_grpc_timeout_bounds_the_waits_as_well() {
+    for (timeout, expected) in [
+        ("600m", 1),
+        ("700m", 1),
+        ("800m", 2),
+        ("99999999H", 2),
+        ("x", 2),
+    ] {
+        let callee = Callee::new().then(|| {
+            Ok(grpc_trailers(&[
+                ("grpc-status", "14"),
+                ("grpc-retry-pushback-ms", "700"),
+            ]))
+        });
+        let retry = without_jitter().attempts(2).repeats_all().build().unwrap();
+        let mut request = grpc();
+        let value = timeout.parse().unwrap();
+        request.headers_mut().insert("grpc-timeout", value);
+        let _ = retry.layer(callee.clone()).oneshot(request).await;
+        assert_eq!(callee.times(), expected, "{timeout}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_a_deadline_the_longest_wait_bounds_what_a_callee_asks_for() {
     let far = Callee::new().then(limited(503, "99999999999999999999999"));
