@@ -40,6 +40,8 @@
 pub mod combine;
 #[cfg(feature = "http")]
 pub mod deadline_header;
+pub mod digest;
+pub mod flights;
 mod key;
 mod never;
 mod now;
