@@ -5,6 +5,7 @@
 mod body;
 mod bulkhead;
 mod clock;
+pub mod coalesce;
 #[cfg(feature = "http")]
 pub mod deadline;
 mod guard;
@@ -14,6 +15,8 @@ mod keyed;
 mod rate_limit;
 mod reloadable;
 mod run;
+#[cfg(feature = "http")]
+mod sharing;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod timeout;
@@ -27,6 +30,7 @@ pub use buttress_core::{
     Quota, RateLimiter, Reason, Reject, Rejection, Retention, SettingError, SlidingWindow, Slots,
     by_fn, combine::MissingKeyMeans,
 };
+pub use coalesce::{Coalesce, CoalesceBuilder};
 #[cfg(feature = "http")]
 pub use deadline::{Deadline, IncomingDeadline, OutgoingDeadline};
 pub use guard::{Guard, GuardFuture, GuardLayer, GuardProtocol, guard};

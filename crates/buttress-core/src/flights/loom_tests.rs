@@ -18,7 +18,7 @@ fn follow_to_the_end(mut follow: Follow<u32>) -> bool {
 }
 
 fn bring(lead: Lead<u32>) {
-    if lead.close() > 0 {
+    if let Some(lead) = lead.close() {
         lead.land(Arc::new(7));
     }
 }

@@ -41,7 +41,8 @@ use std::task::{Context, Poll, Waker};
 /// let Joined::Lead(lead) = flights.join("a key") else { panic!() };
 /// let Joined::Follow(mut follow) = flights.join("a key") else { panic!() };
 ///
-/// assert_eq!(lead.close(), 1);
+/// // Nobody can join any more. One follows already, so the answer is worth sharing.
+/// let Some(lead) = lead.close() else { panic!() };
 /// lead.land(Arc::from("an answer"));
 ///
 /// let mut context = Context::from_waker(Waker::noop());
@@ -174,13 +175,12 @@ pub struct Lead<V: ?Sized>(Option<Seat<V>>);
 
 impl<V: ?Sized> Lead<V> {
     /// Lets nobody join any more: the next call with the key begins a flight of its own. Returns
-    /// how many follow; if nobody does, the flight is over.
+    /// the lead if anybody follows; if not, the flight is over.
     #[inline]
-    pub fn close(&self) -> usize {
-        match &self.0 {
-            Some(seat) => seat.shard(Shard::close),
-            None => 0,
-        }
+    pub fn close(mut self) -> Option<Self> {
+        let seat = self.0.take()?;
+        let followed = seat.shard(Shard::close);
+        followed.then(|| Self(Some(seat)))
     }
 
     /// Brings the followers their answer.

@@ -127,19 +127,19 @@ impl<V: ?Sized> Shard<V> {
         (flight.generation == ticket.generation).then_some(flight)
     }
 
-    /// The leader lets nobody join any more.
+    /// The leader lets nobody join any more. Says whether anybody follows.
     #[inline]
-    pub(super) fn close(&mut self, ticket: Ticket) -> usize {
+    pub(super) fn close(&mut self, ticket: Ticket) -> bool {
         let Some(flight) = self.flight(ticket) else {
-            return 0;
+            return false;
         };
-        let followers = flight.line.len();
-        if followers == 0 {
-            self.end(ticket);
-        } else {
+        let followed = !flight.line.is_empty();
+        if followed {
             self.forget_key(ticket);
+        } else {
+            self.end(ticket);
         }
-        followers
+        followed
     }
 
     pub(super) fn land(&mut self, ticket: Ticket, answer: Arc<V>) -> Vec<Waker> {
