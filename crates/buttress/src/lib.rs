@@ -8,12 +8,15 @@ mod clock;
 pub mod coalesce;
 #[cfg(feature = "http")]
 pub mod deadline;
+pub mod fallback;
 mod guard;
 #[cfg(feature = "http")]
 pub mod key;
 mod keyed;
 mod rate_limit;
 mod reloadable;
+#[cfg(feature = "http")]
+mod room;
 mod run;
 #[cfg(feature = "http")]
 mod sharing;
@@ -33,6 +36,9 @@ pub use buttress_core::{
 pub use coalesce::{Coalesce, CoalesceBuilder};
 #[cfg(feature = "http")]
 pub use deadline::{Deadline, IncomingDeadline, OutgoingDeadline};
+pub use fallback::Fallback;
+#[cfg(feature = "http")]
+pub use fallback::StaleIfError;
 pub use guard::{Guard, GuardFuture, GuardLayer, GuardProtocol, guard};
 pub use keyed::{Keyed, KeyedBuilder};
 pub use rate_limit::{RateLimit, RateLimitBuilder};

@@ -1,4 +1,4 @@
-use super::layer::Reservation;
+use crate::room::Taken;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
@@ -41,7 +41,7 @@ pub(super) struct Replay<B: Body> {
     left: u64,
     then: Then<B>,
     /// The frames' memory, until the last one who shares it is done.
-    _room: Arc<Reservation>,
+    _room: Arc<Taken>,
 }
 
 enum Then<B: Body> {
@@ -52,7 +52,7 @@ enum Then<B: Body> {
 }
 
 impl<B: Body> Replay<B> {
-    pub(super) fn new(frames: Vec<Bytes>, room: Arc<Reservation>) -> Self {
+    pub(super) fn new(frames: Vec<Bytes>, room: Arc<Taken>) -> Self {
         Self {
             left: frames.iter().map(|frame| frame.len() as u64).sum(),
             frames: frames.into_iter(),

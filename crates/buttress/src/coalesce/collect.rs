@@ -1,7 +1,7 @@
 use super::body::{CoalesceBody, Replay};
-use super::layer::Reservation;
 use super::protocol::Leader;
 use crate::clock;
+use crate::room::Taken;
 use crate::timer::{Alarm, Step, has_passed};
 use bytes::{Buf, Bytes};
 use http::{HeaderMap, Response, response::Parts};
@@ -19,7 +19,7 @@ pub struct Shared {
     head: Parts,
     frames: Vec<Bytes>,
     trailers: Option<HeaderMap>,
-    room: Arc<Reservation>,
+    room: Arc<Taken>,
 }
 
 impl Shared {
@@ -52,7 +52,7 @@ struct Reading<B> {
     head: Parts,
     frames: Vec<Bytes>,
     trailers: Option<HeaderMap>,
-    room: Reservation,
+    room: Taken,
 }
 
 /// Why there is no more to read.
@@ -65,7 +65,7 @@ enum End<E> {
 impl<B: Body<Data: From<Bytes>>> Collect<B> {
     pub(super) fn new(response: Response<B>, leader: Leader) -> Self {
         let (head, body) = response.into_parts();
-        let room = Reservation::nothing(Arc::clone(leader.state()));
+        let room = Taken::nothing(Arc::clone(&leader.state().room));
         Self {
             reading: Some(Reading {
                 body: Box::pin(body),
@@ -94,7 +94,7 @@ impl<B: Body<Data: From<Bytes>>> Future for Collect<B> {
             if let Poll::Ready(end) = reading.read(context) {
                 return Step::Done(end);
             }
-            let wait = reading.room.state().bodies.wait;
+            let wait = reading.leader.state().body_wait;
             // A year at most, so that this does not overflow any platform's clock.
             let until = *until.get_or_insert_with(|| clock::now() + wait);
             if has_passed(until) {
@@ -121,9 +121,9 @@ impl<B: Body<Data: From<Bytes>>> Reading<B> {
                 Ok(mut data) => {
                     // `Bytes` gives its own away without a copy.
                     let data = data.copy_to_bytes(data.remaining());
-                    let needed = data.len() as u64 + FRAME;
+                    let length = data.len();
                     self.frames.push(data);
-                    if !self.room.grow(needed) {
+                    if !self.room.frame(length) {
                         return Poll::Ready(End::TooLong);
                     }
                 }
@@ -172,6 +172,3 @@ impl<B: Body> fmt::Debug for Collect<B> {
         f.debug_struct("Collect").finish_non_exhaustive()
     }
 }
-
-/// What a frame takes besides its bytes, rounded up: so many empty ones are not for nothing.
-const FRAME: u64 = 64;

@@ -1,6 +1,6 @@
 use crate::sharing::{Resource, Variant, is_anybodys};
 use buttress_core::{Key, MissingKey};
-use http::Request;
+use http::{Request, header};
 use http_body::Body;
 use std::hash::{Hash, Hasher};
 
@@ -43,5 +43,9 @@ impl<B> Hash for Same<'_, B> {
         request.method().hash(state);
         Resource(request).hash(state);
         Variant(request.headers()).hash(state);
+        // A cache further in may answer the one request and not the other.
+        for control in request.headers().get_all(header::CACHE_CONTROL) {
+            control.as_bytes().hash(state);
+        }
     }
 }

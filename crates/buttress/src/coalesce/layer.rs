@@ -9,13 +9,13 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 #[cfg(feature = "http")]
-use std::sync::atomic::{AtomicU64, Ordering};
-#[cfg(feature = "http")]
 use std::time::Duration;
 use tower_layer::Layer;
 
 #[cfg(feature = "http")]
 use super::key::SameRequest;
+#[cfg(feature = "http")]
+use crate::room::{MOST_BYTES, Room};
 
 /// Lets identical calls that are under way share one; see [the module](self). It is a handle and a
 /// layer: clones share what is under way.
@@ -31,17 +31,11 @@ pub(super) struct State {
     /// Whether answers are shared only if they say that they may be.
     #[cfg(feature = "http")]
     pub(super) asks_the_answer: bool,
+    /// For bodies that are read for several callers.
     #[cfg(feature = "http")]
-    pub(super) bodies: Bodies,
-}
-
-/// What bodies that are read for several callers may take.
-#[cfg(feature = "http")]
-pub(super) struct Bodies {
-    pub(super) longest: u64,
-    pub(super) wait: Duration,
-    room: u64,
-    used: AtomicU64,
+    pub(super) room: Arc<Room>,
+    #[cfg(feature = "http")]
+    pub(super) body_wait: Duration,
 }
 
 #[cfg(feature = "http")]
@@ -153,6 +147,12 @@ impl<K> CoalesceBuilder<K> {
     ///
     /// Names the first setting that makes no sense, its value and what is allowed.
     pub fn build(self) -> Result<Coalesce<K>, SettingError> {
+        #[cfg(feature = "http")]
+        let room = {
+            let one = check_range("max_body", self.max_body, 1..=MOST_BYTES)?;
+            let all = check_range("max_memory", self.max_memory, one..=MOST_BYTES)?;
+            Arc::new(Room::new(all, one))
+        };
         Ok(Coalesce {
             key: self.key,
             state: Arc::new(State {
@@ -160,12 +160,9 @@ impl<K> CoalesceBuilder<K> {
                 #[cfg(feature = "http")]
                 asks_the_answer: self.asks_the_answer,
                 #[cfg(feature = "http")]
-                bodies: Bodies {
-                    longest: check_range("max_body", self.max_body, 1..=MOST_BYTES)?,
-                    room: check_range("max_memory", self.max_memory, self.max_body..=MOST_BYTES)?,
-                    wait: check_duration("body_wait", self.body_wait)?,
-                    used: AtomicU64::new(0),
-                },
+                room,
+                #[cfg(feature = "http")]
+                body_wait: check_duration("body_wait", self.body_wait)?,
             }),
         })
     }
@@ -191,53 +188,5 @@ impl<K> CoalesceBuilder<K> {
     /// HTTP only.
     pub fn body_wait(self, body_wait: Duration) -> Self {
         Self { body_wait, ..self }
-    }
-}
-
-#[cfg(feature = "http")]
-const MOST_BYTES: u64 = 1 << 40;
-
-/// A part of the memory for bodies. Dropping it gives it back.
-#[cfg(feature = "http")]
-pub(super) struct Reservation {
-    state: Arc<State>,
-    bytes: u64,
-}
-
-#[cfg(feature = "http")]
-impl Reservation {
-    pub(super) const fn nothing(state: Arc<State>) -> Self {
-        Self { state, bytes: 0 }
-    }
-
-    /// Takes so many bytes more, if the body may be that long and there is room.
-    pub(super) fn grow(&mut self, bytes: u64) -> bool {
-        let bodies = &self.state.bodies;
-        let grown = self.bytes.saturating_add(bytes);
-        if grown > bodies.longest {
-            return false;
-        }
-        let fits = |used: u64| {
-            used.checked_add(bytes)
-                .filter(|needed| *needed <= bodies.room)
-        };
-        let order = Ordering::Relaxed;
-        if bodies.used.try_update(order, order, fits).is_err() {
-            return false;
-        }
-        self.bytes = grown;
-        true
-    }
-
-    pub(super) fn state(&self) -> &State {
-        &self.state
-    }
-}
-
-#[cfg(feature = "http")]
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        let bodies = &self.state.bodies;
-        bodies.used.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }

@@ -156,7 +156,7 @@ mod http {
     #[cold]
     fn can_be_shared<B: Body>(response: &Response<B>, leader: &Leader) -> bool {
         let (headers, state) = (response.headers(), leader.state());
-        let ends = response.body().size_hint().lower() <= state.bodies.longest
+        let ends = response.body().size_hint().lower() <= state.room.longest()
             && response.status() != StatusCode::SWITCHING_PROTOCOLS
             && headers
                 .get(header::CONTENT_TYPE)

@@ -7,7 +7,7 @@
 
 mod cache_control;
 
-pub(crate) use cache_control::CacheControl;
+pub(crate) use cache_control::{CacheControl, seconds};
 
 use buttress_core::protocol::is_grpc;
 use http::{HeaderMap, HeaderName, Method, Request, header};
@@ -86,7 +86,7 @@ impl<B> Hash for Resource<'_, B> {
 }
 
 /// How it is asked for: the header fields, but for those that are different each time and change
-/// nothing.
+/// nothing, and `Cache-Control`, which is about how old an answer may be and not about what it is.
 #[derive(Debug)]
 pub(crate) struct Variant<'a>(pub(crate) &'a HeaderMap);
 
@@ -109,6 +109,7 @@ fn is_compared(name: &HeaderName) -> bool {
         "accept-charset"
             | "b3"
             | "baggage"
+            | "cache-control"
             | "connection"
             | "content-length"
             | "date"
