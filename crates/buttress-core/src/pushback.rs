@@ -96,21 +96,21 @@ mod tests {
         Pushback::of(&headers)
     }
 
-    fn seconds(seconds: u64) -> Option<Pushback> {
-        Some(Pushback::After(Duration::from_secs(seconds)))
+    fn seconds(seconds: u64) -> Pushback {
+        Pushback::After(Duration::from_secs(seconds))
     }
 
     #[test]
     fn both_forms_of_retry_after_are_read() {
-        assert_eq!(of(&[("retry-after", b"120")]), seconds(120));
-        assert_eq!(of(&[("retry-after", b"0")]), seconds(0));
+        assert_eq!(of(&[("retry-after", b"120")]), Some(seconds(120)));
+        assert_eq!(of(&[("retry-after", b"0")]), Some(seconds(0)));
         let date = ("date", &b"Tue, 29 Oct 2024 16:56:32 GMT"[..]);
         let later = b"Tue, 29 Oct 2024 16:56:52 GMT";
-        assert_eq!(of(&[date, ("retry-after", later)]), seconds(20));
+        assert_eq!(of(&[date, ("retry-after", later)]), Some(seconds(20)));
         let earlier = b"Tue, 29 Oct 2024 16:56:12 GMT";
-        assert_eq!(of(&[date, ("retry-after", earlier)]), seconds(0));
+        assert_eq!(of(&[date, ("retry-after", earlier)]), Some(seconds(0)));
         let past_by_our_clock = b"Fri, 31 Dec 1999 23:59:59 GMT";
-        assert_eq!(of(&[("retry-after", past_by_our_clock)]), seconds(0));
+        assert_eq!(of(&[("retry-after", past_by_our_clock)]), Some(seconds(0)));
     }
 
     #[test]
@@ -148,7 +148,7 @@ mod tests {
             pushback(b"1500"),
             Some(Pushback::After(Duration::from_millis(1_500)))
         );
-        assert_eq!(pushback(b"0"), seconds(0));
+        assert_eq!(pushback(b"0"), Some(seconds(0)));
         for never in [&b"-1"[..], b"", b"soon", b"2147483648", b"1.5", b"\xff"] {
             assert_eq!(pushback(never), Some(Pushback::Never), "{never:?}");
         }

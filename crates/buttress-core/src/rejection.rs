@@ -1,4 +1,5 @@
 use crate::quota::Quota;
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -118,6 +119,16 @@ impl Rejection {
     /// The quota that was exceeded, where the policy announces it.
     pub const fn exceeded(&self) -> Option<&Quota> {
         self.quota.as_ref()
+    }
+
+    /// The rejection that `error` is, or that is in its chain if it is a `BoxError`. For errors of a
+    /// type that nothing is known about, not even that it is an [`Error`].
+    pub fn of<E: 'static>(error: &E) -> Option<&Self> {
+        let error: &dyn Any = error;
+        error.downcast_ref().or_else(|| {
+            let error = error.downcast_ref::<Box<dyn Error + Send + Sync>>()?;
+            Self::find(&**error)
+        })
     }
 
     /// The rejection in `error` or in its chain of sources, if there is one.

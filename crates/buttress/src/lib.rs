@@ -17,6 +17,7 @@ mod rate_limit;
 mod reloadable;
 #[cfg(feature = "http")]
 mod room;
+pub mod repeat;
 mod run;
 #[cfg(feature = "http")]
 mod sharing;

@@ -90,8 +90,10 @@ struct Leaks(Arc<AtomicUsize>);
 struct Leak(Arc<AtomicUsize>);
 
 impl Permit for Leak {
-    fn complete(self, _: Outcome, _: &Now) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+    fn complete(self, outcome: Outcome, _: &Now) {
+        if outcome != Outcome::Cancelled {
+            self.0.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 }
 

@@ -142,7 +142,9 @@ async fn a_failure_whose_body_nobody_reads_is_a_failure() {
 
 /// Remembers what it is told besides outcomes: pushback, and how long the call ran.
 #[derive(Clone, Default)]
-struct Listener(Arc<Mutex<Vec<(Outcome, Option<Duration>, Duration)>>>);
+struct Listener(Arc<Mutex<Vec<Told>>>);
+
+type Told = (Outcome, Option<Duration>, Duration);
 
 struct Heard(Listener, Option<Duration>, tokio::time::Instant);
 

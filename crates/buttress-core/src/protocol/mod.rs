@@ -12,8 +12,6 @@ pub use plain::{Classify, Plain, SuccessIfOk};
 
 use crate::outcome::Outcome;
 use crate::rejection::{Reason, Rejection};
-use std::any::Any;
-use std::error::Error;
 
 /// One kind of service: [`Plain`] speaks in errors and is for any, `Http` speaks in responses and
 /// covers HTTP and gRPC.
@@ -67,11 +65,5 @@ impl From<&Rejection> for Outcome {
 
 /// What an error of a type that nothing is known about means.
 fn outcome_of_error<E: 'static>(error: &E) -> Outcome {
-    type Boxed = Box<dyn Error + Send + Sync>;
-    let error: &dyn Any = error;
-    let rejection = error.downcast_ref::<Rejection>().or_else(|| {
-        let error = error.downcast_ref::<Boxed>()?;
-        Rejection::find(&**error)
-    });
-    rejection.map_or(Outcome::Failure, Outcome::from)
+    Rejection::of(error).map_or(Outcome::Failure, Outcome::from)
 }

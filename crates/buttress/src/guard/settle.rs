@@ -22,6 +22,7 @@ impl<P: Permit> Held<P> {
     }
 
     /// Holds nothing.
+    #[cfg(feature = "http")]
     pub(crate) const fn nothing() -> Self {
         Self {
             permit: None,
@@ -32,10 +33,12 @@ impl<P: Permit> Held<P> {
     /// The caller knows already that the call did not do well. It may need no more of it, and
     /// still that is no cancelled call.
     #[inline]
+    #[cfg(feature = "http")]
     pub(crate) fn failed_already(&mut self, outcome: Outcome) {
         self.if_dropped = outcome;
     }
 
+    #[cfg(feature = "http")]
     #[inline]
     pub(crate) const fn is_over(&self) -> bool {
         self.permit.is_none()

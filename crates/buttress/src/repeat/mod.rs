@@ -1,0 +1,29 @@
+//! Repeating a request, and looking at an answer before deciding whether to: what retries and
+//! hedges share.
+//!
+//! A request can be sent again if that is safe, and if there is something left of it to send. A
+//! body is a stream and is gone once it has been sent, so it is [kept while it is
+//! sent](ReplayBody), up to a bound. Its parts are shared, not copied, and a request that nobody
+//! would repeat is not kept at all.
+
+mod judge;
+mod look;
+mod protocol;
+
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "http")]
+mod peek;
+#[cfg(feature = "http")]
+mod replay;
+
+pub use judge::Judge;
+pub use look::{AnswerKind, Look};
+pub use protocol::Repeat;
+
+#[cfg(feature = "http")]
+pub use self::http::Kept;
+#[cfg(feature = "http")]
+pub use peek::PeekBody;
+#[cfg(feature = "http")]
+pub use replay::ReplayBody;
