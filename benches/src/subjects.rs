@@ -1,7 +1,7 @@
 //! What is compared with what.
 
 use crate::measure::Runner;
-use crate::{ours, rivals};
+use crate::{coalesce, ours, rivals};
 
 /// A job that ours and a rival do.
 pub struct Subject {
@@ -49,6 +49,9 @@ pub const SUBJECTS: &[Subject] = subjects! {
     "deadlines_pending", "tower": ours::deadlines_pending, rivals::tower_deadlines_pending, bare, false;
     "deadlines_pending", "tower-resilience": ours::deadlines_pending, rivals::resilience_deadlines_pending, bare, false;
     "stack_server", "tower-resilience": ours::stack_server, rivals::resilience_stack_server, bare, true;
+    "coalesce", "tower-resilience": coalesce::ours, coalesce::resilience, bare, true;
+    "coalesce", "bare": coalesce::ours, ours::bare, bare, true;
+    "coalesce_http", "bare": coalesce::ours_http, ours::bare_http, bare_http, true;
     "refusal_plain", "bare": ours::refusal_plain, ours::bare, bare, true;
     "refusal_plain", "tower": ours::refusal_bulkhead, rivals::tower_refusal, bare, true;
     "refusal_plain", "tower-resilience": ours::refusal_plain, rivals::resilience_refusal, bare, true;

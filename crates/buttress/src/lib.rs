@@ -15,9 +15,9 @@ pub mod key;
 mod keyed;
 mod rate_limit;
 mod reloadable;
+pub mod repeat;
 #[cfg(feature = "http")]
 mod room;
-pub mod repeat;
 mod run;
 #[cfg(feature = "http")]
 mod sharing;

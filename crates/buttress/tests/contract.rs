@@ -5,12 +5,15 @@
     reason = "a test that cannot go on should say where"
 )]
 
-use buttress::testing::{BrokenRule, Contract, Fixture};
+use buttress::fallback::{Ended, head};
+use buttress::testing::{BrokenRule, Contract, Fixture, ServiceError};
 use buttress::{
-    Bulkhead, IncomingDeadline, OutgoingDeadline, Plain, RateLimit, Reloadable, Timeout, by_fn,
-    guard,
+    Bulkhead, Coalesce, Fallback, IncomingDeadline, OutgoingDeadline, Plain, RateLimit, Reloadable,
+    StaleIfError, Timeout, by_fn, guard,
 };
+use std::convert::Infallible;
 use std::time::Duration;
+use tower::service_fn;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -236,6 +239,56 @@ keeps_the_contract! {
         let slots = Bulkhead::new(2).unwrap();
         watched(&slots, Reloadable::new(slots.clone()))
     }).limit(2).check_http();
+
+    coalesce_plain: Contract::new(|| {
+        let coalesce = Coalesce::by(by_fn(key::<u32>())).build().unwrap();
+        let watched = coalesce.clone();
+        Fixture::new(coalesce.protocol(Plain::new())).in_use(move || watched.in_flight())
+    }).check_plain();
+
+    coalesce_http: Contract::new(|| {
+        let key = by_fn(key::<http::Request<buttress::testing::Body>>());
+        let coalesce = Coalesce::by(key).build().unwrap();
+        let watched = coalesce.clone();
+        Fixture::new(coalesce).in_use(move || watched.in_flight())
+    }).check_http();
+
+    coalesce_by_the_default_key_http: Contract::new(|| {
+        let coalesce = Coalesce::builder().build().unwrap();
+        let watched = coalesce.clone();
+        Fixture::new(coalesce).in_use(move || watched.in_flight())
+    }).check_http();
+
+    fallback_to_a_value_plain: Contract::new(|| {
+        Fixture::new(Fallback::value(0_u32).protocol(Plain::new()))
+    }).check_plain();
+
+    fallback_to_a_value_http: Contract::new(|| {
+        Fixture::new(Fallback::value(http::Response::new(bytes::Bytes::new())))
+    }).check_http();
+
+    fallback_to_a_function_plain: Contract::new(|| {
+        let function = |kept: u32, _: Ended<'_, u32, ServiceError>| Some(kept);
+        let fallback = Fallback::keeping(|request: &u32| *request).by(function);
+        Fixture::new(fallback.protocol(Plain::new()))
+    }).check_plain();
+
+    fallback_to_a_service_plain: Contract::new(|| {
+        let elsewhere = service_fn(|request: u32| async move { Ok::<_, ServiceError>(request) });
+        let fallback = Fallback::keeping(|request: &u32| *request).service(elsewhere);
+        Fixture::new(fallback.protocol(Plain::new()))
+    }).check_plain();
+
+    fallback_to_a_service_http: Contract::new(|| {
+        let elsewhere = service_fn(|_: http::Request<()>| async {
+            Ok::<_, Infallible>(http::Response::new(buttress::testing::Body::default()))
+        });
+        Fixture::new(Fallback::keeping(head).service(elsewhere))
+    }).check_http();
+
+    stale_if_error_http: Contract::new(|| {
+        Fixture::new(StaleIfError::builder().build().unwrap())
+    }).check_http();
 
     a_whole_stack_http: Contract::new(|| {
         let slots = waiting_room(2);
