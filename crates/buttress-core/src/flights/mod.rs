@@ -30,7 +30,7 @@ use std::task::{Context, Poll, Waker};
 /// The flights under way, by key. Clones share them.
 ///
 /// Keys are remembered as [digests](crate::digest), and only while a flight is under way. `V` is
-/// what a leader brings its followers.
+/// what a leader brings its followers, and `D` is whatever the clones share besides.
 ///
 /// ```
 /// use buttress_core::flights::{Flights, Joined, Landed};
@@ -50,33 +50,34 @@ use std::task::{Context, Poll, Waker};
 /// assert_eq!(&*answer, "an answer");
 /// # Ok::<(), buttress_core::SettingError>(())
 /// ```
-pub struct Flights<V: ?Sized> {
-    shared: Arc<Shared<V>>,
+pub struct Flights<V: ?Sized, D = ()> {
+    shared: Arc<Shared<V, D>>,
 }
 
-struct Shared<V: ?Sized> {
+struct Shared<V: ?Sized, D> {
     shards: Box<[Mutex<Shard<V>>]>,
     digester: Digester,
+    data: D,
 }
 
 /// What a call is to do.
 #[derive(Debug)]
-pub enum Joined<V: ?Sized> {
+pub enum Joined<V: ?Sized, D = ()> {
     /// No such call is under way: do the work.
-    Lead(Lead<V>),
+    Lead(Lead<V, D>),
     /// Wait for the leader.
-    Follow(Follow<V>),
+    Follow(Follow<V, D>),
     /// There is no room for one more key: do the work, and for nobody else.
     Full,
 }
 
 /// What a follower's wait comes to.
 #[derive(Debug)]
-pub enum Landed<V: ?Sized> {
+pub enum Landed<V: ?Sized, D = ()> {
     /// What the leader brought.
     Answer(Arc<V>),
     /// The leader is gone: do the work in its place.
-    Lead(Lead<V>),
+    Lead(Lead<V, D>),
     /// There is nothing to share: do the work, and for nobody else.
     Alone,
 }
@@ -88,6 +89,17 @@ impl<V: ?Sized> Flights<V> {
     ///
     /// `most` is out of range.
     pub fn new(most: u32) -> Result<Self, SettingError> {
+        Self::with(most, ())
+    }
+}
+
+impl<V: ?Sized, D> Flights<V, D> {
+    /// The same with something that clones, leaders and followers share.
+    ///
+    /// # Errors
+    ///
+    /// `most` is out of range.
+    pub fn with(most: u32, data: D) -> Result<Self, SettingError> {
         let most = check_range("max_keys", most, 1..=i32::MAX as u32)? as usize;
         let shards = if most < FEWEST_FOR_SHARDS { 1 } else { SHARDS };
         let capacity = |index| most / shards + usize::from(index < most % shards);
@@ -96,15 +108,17 @@ impl<V: ?Sized> Flights<V> {
             shared: Arc::new(Shared {
                 shards: shards.collect(),
                 digester: Digester::new(),
+                data,
             }),
         })
     }
 
     /// Leads a new flight for `key`, or follows the one that is under way.
     #[inline]
-    pub fn join(&self, key: &(impl Hash + ?Sized)) -> Joined<V> {
+    pub fn join(&self, key: &(impl Hash + ?Sized)) -> Joined<V, D> {
         let digest = self.shared.digester.digest(key);
-        let shard = digest.low as usize % self.shared.shards.len();
+        // A power of two, and a division would cost as much as a lock.
+        let shard = digest.low as usize & (self.shared.shards.len() - 1);
         let opened = self.shared.shards[shard].lock().open_or_join(digest);
         let seat = |ticket| Seat {
             shared: Arc::clone(&self.shared),
@@ -112,13 +126,18 @@ impl<V: ?Sized> Flights<V> {
             ticket,
         };
         match opened {
-            Opened::Lead(ticket) => Joined::Lead(Lead(Some(seat(ticket)))),
+            Opened::Lead(ticket) => Joined::Lead(Lead::at(seat(ticket))),
             Opened::Follow(ticket, number) => Joined::Follow(Follow {
                 seat: Some(seat(ticket)),
                 number,
             }),
             Opened::Full => Joined::Full,
         }
+    }
+
+    /// What all share.
+    pub fn data(&self) -> &D {
+        &self.shared.data
     }
 
     /// How many flights are under way, those included whose followers have not fetched what the
@@ -134,7 +153,7 @@ impl<V: ?Sized> Flights<V> {
     }
 }
 
-impl<V: ?Sized> Clone for Flights<V> {
+impl<V: ?Sized, D> Clone for Flights<V, D> {
     fn clone(&self) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
@@ -142,27 +161,27 @@ impl<V: ?Sized> Clone for Flights<V> {
     }
 }
 
-impl<V: ?Sized> fmt::Debug for Flights<V> {
+impl<V: ?Sized, D> fmt::Debug for Flights<V, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Flights").finish_non_exhaustive()
     }
 }
 
 /// A place in a flight.
-struct Seat<V: ?Sized> {
-    shared: Arc<Shared<V>>,
+struct Seat<V: ?Sized, D> {
+    shared: Arc<Shared<V, D>>,
     shard: usize,
     ticket: Ticket,
 }
 
-impl<V: ?Sized> Seat<V> {
+impl<V: ?Sized, D> Seat<V, D> {
     #[inline]
     fn shard<R>(&self, work: impl FnOnce(&mut Shard<V>, Ticket) -> R) -> R {
         work(&mut self.shared.shards[self.shard].lock(), self.ticket)
     }
 }
 
-impl<V: ?Sized> fmt::Debug for Seat<V> {
+impl<V: ?Sized, D> fmt::Debug for Seat<V, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Seat").finish_non_exhaustive()
     }
@@ -171,49 +190,64 @@ impl<V: ?Sized> fmt::Debug for Seat<V> {
 /// Leads a flight. Dropping it hands over to the next follower.
 #[derive(Debug)]
 #[must_use = "dropping it hands the flight over"]
-pub struct Lead<V: ?Sized>(Option<Seat<V>>);
+pub struct Lead<V: ?Sized, D = ()> {
+    seat: Seat<V, D>,
+    /// Somebody else has been told what comes next.
+    is_over: bool,
+}
 
-impl<V: ?Sized> Lead<V> {
+impl<V: ?Sized, D> Lead<V, D> {
+    #[inline]
+    const fn at(seat: Seat<V, D>) -> Self {
+        let is_over = false;
+        Self { seat, is_over }
+    }
+
+    /// What all share.
+    pub fn data(&self) -> &D {
+        &self.seat.shared.data
+    }
+
     /// Lets nobody join any more: the next call with the key begins a flight of its own. Returns
     /// the lead if anybody follows; if not, the flight is over.
     #[inline]
     pub fn close(mut self) -> Option<Self> {
-        let seat = self.0.take()?;
-        let followed = seat.shard(Shard::close);
-        followed.then(|| Self(Some(seat)))
+        self.is_over = true;
+        if !self.seat.shard(Shard::close) {
+            return None;
+        }
+        self.is_over = false;
+        Some(self)
     }
 
     /// Brings the followers their answer.
     pub fn land(mut self, answer: Arc<V>) {
-        if let Some(seat) = self.0.take() {
-            let waiting = seat.shard(|shard, ticket| shard.land(ticket, answer));
-            wake(waiting);
-        }
+        self.is_over = true;
+        let waiting = self.seat.shard(|shard, ticket| shard.land(ticket, answer));
+        wake(waiting);
     }
 
     /// There is nothing to share: each follower does its own work.
     pub fn release(mut self) {
-        if let Some(seat) = self.0.take() {
-            let waiting = seat.shard(Shard::release);
-            wake(waiting);
-        }
+        self.is_over = true;
+        let waiting = self.seat.shard(Shard::release);
+        wake(waiting);
     }
 
     /// The work failed, and the failure is nothing to share: one follower leads from here on, and
     /// after repeated failures more and more of them do their own work.
     pub fn fail(mut self) {
-        if let Some(seat) = self.0.take() {
-            let waiting = seat.shard(Shard::fail);
-            wake(waiting);
-        }
+        self.is_over = true;
+        let waiting = self.seat.shard(Shard::fail);
+        wake(waiting);
     }
 }
 
-impl<V: ?Sized> Drop for Lead<V> {
+impl<V: ?Sized, D> Drop for Lead<V, D> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(seat) = self.0.take() {
-            let heir = seat.shard(Shard::hand_over);
+        if !self.is_over {
+            let heir = self.seat.shard(Shard::hand_over);
             wake(heir);
         }
     }
@@ -222,16 +256,16 @@ impl<V: ?Sized> Drop for Lead<V> {
 /// Follows a flight. Dropping it leaves the flight.
 #[derive(Debug)]
 #[must_use = "dropping it leaves the flight"]
-pub struct Follow<V: ?Sized> {
+pub struct Follow<V: ?Sized, D = ()> {
     /// Until it has an answer.
-    seat: Option<Seat<V>>,
+    seat: Option<Seat<V, D>>,
     number: u64,
 }
 
-impl<V: ?Sized> Follow<V> {
+impl<V: ?Sized, D> Follow<V, D> {
     /// Waits for what the leader brings, or for the lead. Once it has answered it is spent, and
     /// answers no more.
-    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Landed<V>> {
+    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Landed<V, D>> {
         let Some(seat) = &self.seat else {
             return Poll::Pending;
         };
@@ -247,7 +281,10 @@ impl<V: ?Sized> Follow<V> {
                 self.seat = None;
                 Poll::Ready(Landed::Answer(answer))
             }
-            Answer::Lead => Poll::Ready(Landed::Lead(Lead(self.seat.take()))),
+            Answer::Lead => match self.seat.take() {
+                Some(seat) => Poll::Ready(Landed::Lead(Lead::at(seat))),
+                None => Poll::Pending,
+            },
             Answer::Alone => {
                 self.seat = None;
                 Poll::Ready(Landed::Alone)
@@ -256,7 +293,7 @@ impl<V: ?Sized> Follow<V> {
     }
 }
 
-impl<V: ?Sized> Drop for Follow<V> {
+impl<V: ?Sized, D> Drop for Follow<V, D> {
     fn drop(&mut self) {
         if let Some(seat) = self.seat.take() {
             let number = self.number;
@@ -272,6 +309,6 @@ fn wake(wakers: impl IntoIterator<Item = Waker>) {
     wakers.into_iter().for_each(Waker::wake);
 }
 
-/// Enough that processors seldom meet at one.
+/// Enough that processors seldom meet at one; a power of two.
 const SHARDS: usize = 16;
 const FEWEST_FOR_SHARDS: usize = 1_024;

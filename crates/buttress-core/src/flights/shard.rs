@@ -1,5 +1,6 @@
 use crate::digest::Digest;
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Waker;
@@ -79,47 +80,34 @@ impl<V: ?Sized> Shard<V> {
     pub(super) fn open_or_join(&mut self, digest: Digest) -> Opened {
         let flights = &self.flights;
         let same = |&index: &u32| flights[index as usize].digest == digest;
-        if let Some(&index) = self.joinable.find(digest.high, same) {
-            let flight = &mut self.flights[index as usize];
-            let number = flight.next_number;
-            flight.next_number += 1;
-            let waker = None;
-            flight.line.push_back(Waiting { number, waker });
-            let generation = flight.generation;
-            return Opened::Follow(Ticket { index, generation }, number);
-        }
-        let Some(index) = self.seat_for(digest) else {
-            return Opened::Full;
-        };
-        let flights = &self.flights;
         let hash = |&index: &u32| flights[index as usize].digest.high;
-        self.joinable.insert_unique(digest.high, index, hash);
-        let generation = self.flights[index as usize].generation;
+        let vacant = match self.joinable.entry(digest.high, same, hash) {
+            Entry::Vacant(vacant) => vacant,
+            Entry::Occupied(known) => {
+                let index = *known.get();
+                let flight = &mut self.flights[index as usize];
+                let number = flight.next_number;
+                flight.next_number += 1;
+                let waker = None;
+                flight.line.push_back(Waiting { number, waker });
+                let generation = flight.generation;
+                return Opened::Follow(Ticket { index, generation }, number);
+            }
+        };
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None if self.flights.len() == self.capacity => return Opened::Full,
+            None => {
+                self.flights.push(Flight::new(digest));
+                (self.flights.len() - 1) as u32
+            }
+        };
+        let flight = &mut self.flights[index as usize];
+        flight.digest = digest;
+        flight.joinable = true;
+        vacant.insert(index);
+        let generation = flight.generation;
         Opened::Lead(Ticket { index, generation })
-    }
-
-    fn seat_for(&mut self, digest: Digest) -> Option<u32> {
-        if let Some(index) = self.free.pop() {
-            let flight = &mut self.flights[index as usize];
-            flight.digest = digest;
-            flight.joinable = true;
-            return Some(index);
-        }
-        if self.flights.len() == self.capacity {
-            return None;
-        }
-        self.flights.push(Flight {
-            digest,
-            generation: 0,
-            joinable: true,
-            failures: 0,
-            next_number: 0,
-            line: VecDeque::new(),
-            heir: None,
-            landed: None,
-            to_fetch: 0,
-        });
-        Some((self.flights.len() - 1) as u32)
     }
 
     fn flight(&mut self, ticket: Ticket) -> Option<&mut Flight<V>> {
@@ -184,16 +172,12 @@ impl<V: ?Sized> Shard<V> {
     #[inline]
     pub(super) fn hand_over(&mut self, ticket: Ticket) -> Option<Waker> {
         let flight = self.flight(ticket)?;
-        match flight.line.pop_front() {
-            Some(next) => {
-                flight.heir = Some(next.number);
-                next.waker
-            }
-            None => {
-                self.end(ticket);
-                None
-            }
-        }
+        let Some(next) = flight.line.pop_front() else {
+            self.end(ticket);
+            return None;
+        };
+        flight.heir = Some(next.number);
+        next.waker
     }
 
     /// A follower asks how things stand. Also returns the waker that its present one replaces.
@@ -288,6 +272,20 @@ impl<V: ?Sized> Shard<V> {
 }
 
 impl<V: ?Sized> Flight<V> {
+    const fn new(digest: Digest) -> Self {
+        Self {
+            digest,
+            generation: 0,
+            joinable: false,
+            failures: 0,
+            next_number: 0,
+            line: VecDeque::new(),
+            heir: None,
+            landed: None,
+            to_fetch: 0,
+        }
+    }
+
     fn waiting(&self, number: u64) -> Option<usize> {
         self.line
             .binary_search_by_key(&number, |waiting| waiting.number)

@@ -44,6 +44,8 @@ pub(super) struct Replay<B: Body> {
     _room: Arc<Taken>,
 }
 
+type FrameOf<B> = Result<Frame<<B as Body>::Data>, <B as Body>::Error>;
+
 enum Then<B: Body> {
     End,
     Trailers(HeaderMap),
@@ -78,10 +80,7 @@ impl<B: Body> Replay<B> {
 }
 
 impl<B: Body<Data: From<Bytes>>> Replay<B> {
-    fn poll_frame(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<FrameOf<B>>> {
         if let Some(bytes) = self.frames.next() {
             self.left -= bytes.len() as u64;
             return Poll::Ready(Some(Ok(Frame::data(bytes.into()))));

@@ -65,7 +65,7 @@ enum End<E> {
 impl<B: Body<Data: From<Bytes>>> Collect<B> {
     pub(super) fn new(response: Response<B>, leader: Leader) -> Self {
         let (head, body) = response.into_parts();
-        let room = Taken::nothing(Arc::clone(&leader.state().room));
+        let room = Taken::nothing(Arc::clone(&leader.settings().room));
         Self {
             reading: Some(Reading {
                 body: Box::pin(body),
@@ -94,7 +94,7 @@ impl<B: Body<Data: From<Bytes>>> Future for Collect<B> {
             if let Poll::Ready(end) = reading.read(context) {
                 return Step::Done(end);
             }
-            let wait = reading.leader.state().body_wait;
+            let wait = reading.leader.settings().body_wait;
             // A year at most, so that this does not overflow any platform's clock.
             let until = *until.get_or_insert_with(|| clock::now() + wait);
             if has_passed(until) {

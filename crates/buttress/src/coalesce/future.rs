@@ -1,12 +1,10 @@
-use super::layer::State as Handle;
+use super::layer::{Anything, Settings};
 use super::protocol::{CoalesceProtocol, Leader, Step};
 use buttress_core::flights::{Follow, Landed};
 use pin_project::pin_project;
-use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
 
@@ -46,8 +44,7 @@ where
 }
 
 struct Following<S, Req> {
-    follow: Follow<dyn Any + Send + Sync>,
-    state: Arc<Handle>,
+    follow: Follow<Anything, Settings>,
     /// Ready, and for the call that may have to be made.
     service: S,
     request: Req,
@@ -65,15 +62,9 @@ where
     }
 
     #[cold]
-    pub(super) fn follow(
-        follow: Follow<dyn Any + Send + Sync>,
-        state: Arc<Handle>,
-        service: S,
-        request: Req,
-    ) -> Self {
+    pub(super) fn follow(follow: Follow<Anything, Settings>, service: S, request: Req) -> Self {
         let following = Following {
             follow,
-            state,
             service,
             request,
         };
@@ -145,7 +136,7 @@ where
 #[cold]
 fn follow_up<S, Pr, Req>(
     following: Following<S, Req>,
-    landed: Landed<dyn Any + Send + Sync>,
+    landed: Landed<Anything, Settings>,
 ) -> Result<Pr::Response, State<S, Pr, Req>>
 where
     S: Service<Req>,
@@ -153,7 +144,6 @@ where
 {
     let Following {
         follow,
-        state,
         mut service,
         request,
     } = following;
@@ -164,7 +154,7 @@ where
             // Another kind of service shares the handle, and the key.
             None => None,
         },
-        Landed::Lead(lead) => Some(Leader::new(lead, state)),
+        Landed::Lead(lead) => Some(Leader::new(lead)),
         Landed::Alone => None,
     };
     let future = service.call(request);

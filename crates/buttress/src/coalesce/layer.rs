@@ -7,6 +7,7 @@ use buttress_core::setting::{check_duration, check_range};
 use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
+#[cfg(feature = "http")]
 use std::sync::Arc;
 #[cfg(feature = "http")]
 use std::time::Duration;
@@ -22,12 +23,14 @@ use crate::room::{MOST_BYTES, Room};
 #[derive(Clone)]
 pub struct Coalesce<K> {
     pub(super) key: K,
-    pub(super) state: Arc<State>,
+    pub(super) flights: Flights<Anything, Settings>,
 }
 
-/// What the clones share.
-pub(super) struct State {
-    pub(super) flights: Flights<dyn Any + Send + Sync>,
+/// What there is to share: a response, or what one can be made of.
+pub(super) type Anything = dyn Any + Send + Sync;
+
+/// What is the same for all calls.
+pub(super) struct Settings {
     /// Whether answers are shared only if they say that they may be.
     #[cfg(feature = "http")]
     pub(super) asks_the_answer: bool,
@@ -70,7 +73,7 @@ impl<K> Coalesce<K> {
     /// How many calls are under way that others can join or have joined. Slow: it visits each
     /// shard of the map.
     pub fn in_flight(&self) -> usize {
-        self.state.flights.len()
+        self.flights.len()
     }
 
     /// A layer that speaks another protocol: [`Plain`](crate::Plain) for services that are
@@ -155,15 +158,17 @@ impl<K> CoalesceBuilder<K> {
         };
         Ok(Coalesce {
             key: self.key,
-            state: Arc::new(State {
-                flights: Flights::new(self.max_keys)?,
-                #[cfg(feature = "http")]
-                asks_the_answer: self.asks_the_answer,
-                #[cfg(feature = "http")]
-                room,
-                #[cfg(feature = "http")]
-                body_wait: check_duration("body_wait", self.body_wait)?,
-            }),
+            flights: Flights::with(
+                self.max_keys,
+                Settings {
+                    #[cfg(feature = "http")]
+                    asks_the_answer: self.asks_the_answer,
+                    #[cfg(feature = "http")]
+                    room,
+                    #[cfg(feature = "http")]
+                    body_wait: check_duration("body_wait", self.body_wait)?,
+                },
+            )?,
         })
     }
 }

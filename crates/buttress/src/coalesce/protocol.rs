@@ -1,4 +1,4 @@
-use super::layer::State;
+use super::layer::{Anything, Settings};
 use buttress_core::Plain;
 use buttress_core::flights::Lead;
 use std::any::Any;
@@ -36,42 +36,37 @@ pub enum Step<R, C> {
 }
 
 /// Leads calls that share an answer.
-pub struct Leader {
-    lead: Lead<dyn Any + Send + Sync>,
-    state: Arc<State>,
-}
+pub struct Leader(Lead<Anything, Settings>);
 
 impl Leader {
     #[inline]
-    pub(super) const fn new(lead: Lead<dyn Any + Send + Sync>, state: Arc<State>) -> Self {
-        Self { lead, state }
+    pub(super) const fn new(lead: Lead<Anything, Settings>) -> Self {
+        Self(lead)
     }
 
     /// Lets nobody join any more. There is nobody to lead if nobody follows.
     #[inline]
     pub(super) fn close(self) -> Option<Self> {
-        let lead = self.lead.close()?;
-        let state = self.state;
-        Some(Self { lead, state })
+        self.0.close().map(Self)
     }
 
-    pub(super) fn land(self, answer: Arc<dyn Any + Send + Sync>) {
-        self.lead.land(answer);
+    pub(super) fn land(self, answer: Arc<Anything>) {
+        self.0.land(answer);
     }
 
     #[cold]
     pub(super) fn fail(self) {
-        self.lead.fail();
+        self.0.fail();
     }
 
     #[cfg(feature = "http")]
     pub(super) fn release(self) {
-        self.lead.release();
+        self.0.release();
     }
 
     #[cfg(feature = "http")]
-    pub(super) fn state(&self) -> &Arc<State> {
-        &self.state
+    pub(super) fn settings(&self) -> &Settings {
+        self.0.data()
     }
 }
 
@@ -155,13 +150,13 @@ mod http {
 
     #[cold]
     fn can_be_shared<B: Body>(response: &Response<B>, leader: &Leader) -> bool {
-        let (headers, state) = (response.headers(), leader.state());
-        let ends = response.body().size_hint().lower() <= state.room.longest()
+        let (headers, settings) = (response.headers(), leader.settings());
+        let ends = response.body().size_hint().lower() <= settings.room.longest()
             && response.status() != StatusCode::SWITCHING_PROTOCOLS
             && headers
                 .get(header::CONTENT_TYPE)
                 .is_none_or(|kind| !kind.as_bytes().starts_with(b"text/event-stream"));
         let meant = || is_for_everybody(headers, &CacheControl::of(headers));
-        ends && (!state.asks_the_answer || meant())
+        ends && (!settings.asks_the_answer || meant())
     }
 }

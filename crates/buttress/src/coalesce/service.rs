@@ -4,7 +4,6 @@ use super::protocol::{CoalesceProtocol, Leader};
 use buttress_core::Key;
 use buttress_core::flights::Joined;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use tower_service::Service;
 
@@ -59,22 +58,22 @@ where
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
-        let Coalesce { key, state } = &self.coalesce;
+        let Coalesce { key, flights } = &self.coalesce;
         let joined = match key.key(&request) {
-            Ok(key) => state.flights.join(&key),
+            Ok(key) => flights.join(&key),
             Err(_) => Joined::Full,
         };
         match joined {
             Joined::Full => CoalesceFuture::run(self.inner.call(request), None),
             Joined::Lead(lead) => {
                 // Before the call: if that panics, the lead goes to the next one.
-                let leader = Leader::new(lead, Arc::clone(state));
-                CoalesceFuture::run(self.inner.call(request), Some(leader))
+                let leader = Some(Leader::new(lead));
+                CoalesceFuture::run(self.inner.call(request), leader)
             }
             Joined::Follow(follow) => {
                 let clone = self.inner.clone();
                 let ready = std::mem::replace(&mut self.inner, clone);
-                CoalesceFuture::follow(follow, Arc::clone(state), ready, request)
+                CoalesceFuture::follow(follow, ready, request)
             }
         }
     }

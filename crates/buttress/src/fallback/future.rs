@@ -39,7 +39,7 @@ where
         rest: Option<Rest<A, W, Pr, A::Kept>>,
     },
     /// In a box, so that the calls that don't fail are the smaller for it.
-    Asking(Pin<Box<Asking<A::Future, S::Response, S::Error>>>),
+    Asking(Boxed<A::Future, S::Response, S::Error>),
     Over,
 }
 
@@ -50,6 +50,8 @@ struct Rest<A, W, Pr, K> {
     when: W,
     protocol: Pr,
 }
+
+type Boxed<F, Res, Err> = Pin<Box<Asking<F, Res, Err>>>;
 
 #[pin_project]
 struct Asking<F, Res, Err> {

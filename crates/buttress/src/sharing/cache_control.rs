@@ -1,9 +1,13 @@
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 
 /// The `Cache-Control` directives that matter here (RFC 9111, section 5.2, and RFC 5861).
 ///
 /// What is said twice counts as the stricter of the two. A number that cannot be read counts as 0,
 /// since what has an unreadable lifetime is best taken to have none (RFC 9111, section 4.2.1).
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a directive, and any may be there with any other"
+)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CacheControl {
     pub(crate) no_store: bool,
@@ -22,7 +26,7 @@ impl CacheControl {
     #[inline]
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let values = headers.get_all(header::CACHE_CONTROL);
-        Self::parse(values.iter().map(|value| value.as_bytes()))
+        Self::parse(values.iter().map(HeaderValue::as_bytes))
     }
 
     pub(crate) fn parse<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Self {
