@@ -18,7 +18,7 @@ use super::key::SameRequest;
 #[cfg(feature = "http")]
 use crate::room::{MOST_BYTES, Room};
 
-/// Lets identical calls that are under way share one; see [the module](self). It is a handle and a
+/// Lets identical calls that are under way share one; see [the module](super). It is a handle and a
 /// layer: clones share what is under way.
 #[derive(Clone)]
 pub struct Coalesce<K> {
@@ -54,7 +54,7 @@ impl Coalesce<SameRequest> {
 
 impl<K> Coalesce<K> {
     /// Coalesces calls with the same key, whatever they are and whatever comes back: see the
-    /// [warning](self#how-it-fails-when-misused). A call without a key is made by itself.
+    /// [warning](super#how-it-fails-when-misused). A call without a key is made by itself.
     pub fn by(key: K) -> CoalesceBuilder<K> {
         CoalesceBuilder {
             key,
@@ -138,8 +138,8 @@ pub struct CoalesceBuilder<K> {
 
 impl<K> CoalesceBuilder<K> {
     /// The most different calls under way at a time, from 1 to 2³¹ − 1; 10 000 by default. A call
-    /// that finds no room is made by itself. Each key takes about 120 bytes, and only while its
-    /// call is under way.
+    /// that finds no room is made by itself. Each takes about 130 bytes, which are used again by
+    /// later calls.
     pub fn max_keys(self, max_keys: u32) -> Self {
         Self { max_keys, ..self }
     }

@@ -22,7 +22,16 @@
 //! # How it fails when misused
 //!
 //! **A key that leaves out who asks gives one user's answer to another.** Whatever the answer
-//! depends on must be in the key: the user, the tenant, the language. One handle stands for one
+//! depends on must be in the key: the user, the tenant, the language. The default key sees header
+//! fields; if the service knows the caller by something else (a client certificate, the address,
+//! what a layer further out has put into the request's extensions), give it a key of your own with
+//! that in it. Credentials in a field of your own making, such as `X-Api-Key`, are compared as any
+//! other: calls with the same one share.
+//!
+//! **A follower may get an answer that is older than its question**, by as much as a call takes. A
+//! client that has just changed something, and asks, can be told how it was before.
+//!
+//! One handle stands for one
 //! callee: clones of it around different services would take the same key to mean the same.
 //! (axum's nested routers see shortened paths; with the feature `axum` the default key has the
 //! whole route in it. With a key of your own, give each service its own handle.)

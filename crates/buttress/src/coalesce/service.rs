@@ -61,6 +61,7 @@ where
         let Coalesce { key, flights } = &self.coalesce;
         let joined = match key.key(&request) {
             Ok(key) => flights.join(&key),
+            // What cannot be told apart is made by itself, as if there were no room.
             Err(_) => Joined::Full,
         };
         match joined {

@@ -145,7 +145,6 @@ where
     Pr: FallbackProtocol<Res, Err> + Clone,
     G: Fn(&Req) -> K,
     S: Service<K, Response = Res> + Clone,
-    S::Error: Into<Err>,
 {
     type Kept = K;
     type Future = Asked<S::Future, Pr, Err>;
@@ -188,14 +187,16 @@ pub struct Asked<F, Pr, Err> {
 impl<F, Pr, Res, E, Err> Future for Asked<F, Pr, Err>
 where
     F: Future<Output = Result<Res, E>>,
-    E: Into<Err>,
     Pr: FallbackProtocol<Res, Err>,
 {
     type Output = Option<Pr::Response>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let result = ready!(this.future.poll(context)).map_err(Into::into);
+        let Ok(response) = ready!(this.future.poll(context)) else {
+            return Poll::Ready(None);
+        };
+        let result = Ok(response);
         let ended = Ended::new(&result, Pr::rejection(&result));
         if this.protocol.has_failed(ended) {
             return Poll::Ready(None);

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use tower_layer::Layer;
 
-/// Answers in place of a call that was refused or has failed; see [the module](self). It is a
+/// Answers in place of a call that was refused or has failed; see [the module](super). It is a
 /// layer, and cheap to clone.
 ///
 /// With HTTP, values and functions answer with a `Response<Bytes>`:
@@ -90,7 +90,7 @@ impl<G> Keeping<G> {
 
     /// Answers with what another service says to what was kept, or with the original if that
     /// service is not ready at once, fails, or answers with a failure. It must have the same
-    /// response type, and an error that can be made the inner service's.
+    /// response type, and be `Clone`, since each call has a clone of its own, and `Sync`.
     ///
     /// ```
     /// use buttress::{Fallback, Plain};

@@ -15,7 +15,8 @@
 //!
 //! Refusals that are the caller's own mistake
 //! ([`BadDeadline`](crate::Reason::BadDeadline), [`KeyMissing`](crate::Reason::KeyMissing)) are
-//! passed on. [`Fallback::when`] replaces these rules. A body that breaks off, or a gRPC status in
+//! passed on. [`Fallback::when`] replaces these rules. What answers a gRPC call must be an answer
+//! in gRPC, which is up to the function or the service. A body that breaks off, or a gRPC status in
 //! trailers, comes too late: the caller has the head already.
 //!
 //! # How it fails when misused

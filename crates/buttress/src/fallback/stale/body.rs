@@ -78,8 +78,15 @@ impl Copying {
             if known.taken.frame(bytes.len()) {
                 known.frames.push(bytes.clone());
             } else {
-                *copying = None;
+                Self::give_up(copying);
             }
+        }
+    }
+
+    /// The answer cannot be stored after all, and what is stored is out of date with it.
+    fn give_up(copying: &mut Option<Box<Self>>) {
+        if let Some(copying) = copying.take() {
+            copying.shared.store.forget(copying.resource);
         }
     }
 
@@ -129,6 +136,7 @@ impl<B: Body<Data: From<Bytes>>> Body for StaleBody<B> {
                 return Poll::Ready(None);
             }
             Some(Err(error)) => {
+                // It does not say what would have come. What is stored is as good as before.
                 *copying = None;
                 return Poll::Ready(Some(Err(error)));
             }
@@ -145,7 +153,7 @@ impl<B: Body<Data: From<Bytes>>> Body for StaleBody<B> {
                 Frame::data(bytes.into())
             }
             Err(trailers) => {
-                *copying = None;
+                Copying::give_up(copying);
                 trailers
             }
         })))

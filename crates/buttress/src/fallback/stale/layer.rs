@@ -19,7 +19,7 @@ use tower_layer::Layer;
 ///
 /// Whole answers with status 200 that say `stale-if-error=N` in their `Cache-Control` (RFC 5861),
 /// for their freshness (`s-maxage` or `max-age`; none if neither is there, also if they have
-/// `Expires`) and N seconds longer, but no longer than [`longest`](StaleIfErrorBuilder::longest).
+/// `Expires`, which is not read) and N seconds longer, but no longer than [`longest`](StaleIfErrorBuilder::longest).
 /// Answers without it are kept only if [`unless_told`](StaleIfErrorBuilder::unless_told) says so.
 ///
 /// Not kept is what RFC 9111 does not let a cache keep that serves everybody, and a little more
@@ -36,8 +36,8 @@ use tower_layer::Layer;
 ///
 /// # What the caller gets
 ///
-/// The answer as it was, without the fields of the connection, with its `Age`. There is no
-/// `Warning`, which RFC 9111 has abolished. [`StoodIn`](crate::fallback::StoodIn) in its
+/// The answer as it was, without the fields of the connection, with its `Age`: the one that it
+/// came with, and the time since it was asked for (`Date` is not read). There is no `Warning`, which RFC 9111 has abolished. [`StoodIn`](crate::fallback::StoodIn) in its
 /// extensions says what it stands in for. A request whose `Cache-Control` says `no-cache`,
 /// `no-store` or `max-age=0` gets the failure; `max-age` and `stale-if-error` in a request bound
 /// the age of what it gets.
@@ -62,8 +62,9 @@ use tower_layer::Layer;
 ///
 /// # How it fails when misused
 ///
-/// An answer that depends on something that is neither in the URI nor in a header field, such as
-/// the caller's address, is given to others. One handle stands for one callee, as with
+/// An answer that depends on something that is neither in the URI nor in a header field that is
+/// compared is given to others: on the caller's address, on a client certificate, on what a layer
+/// further out has put into the request's extensions. One handle stands for one callee, as with
 /// [`Coalesce`](crate::coalesce).
 #[derive(Clone, Debug)]
 pub struct StaleIfError {
@@ -158,7 +159,8 @@ impl StaleIfErrorBuilder {
         }
     }
 
-    /// The longest body that is kept, in bytes, from 1 to 2³⁹; 256 KiB by default.
+    /// The longest body that is kept, in bytes, from 1 to 2³⁹; 256 KiB by default. Each of its
+    /// frames counts 64 bytes more.
     pub fn max_body(self, max_body: u64) -> Self {
         Self { max_body, ..self }
     }
