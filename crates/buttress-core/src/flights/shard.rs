@@ -25,8 +25,16 @@ struct Flight<V: ?Sized> {
     line: VecDeque<Waiting>,
     /// The follower that is to lead, and has not taken it up yet.
     heir: Option<u64>,
-    landed: Option<Arc<V>>,
-    /// How many have yet to fetch what the leader brought.
+    landed: Option<Landing<V>>,
+}
+
+/// What a leader brought.
+struct Landing<V: ?Sized> {
+    answer: Arc<V>,
+    /// The first follower that it is for. Those before it were told to do their own work, even if
+    /// they have not asked since.
+    first: u64,
+    /// How many have yet to fetch it.
     to_fetch: usize,
 }
 
@@ -136,12 +144,15 @@ impl<V: ?Sized> Shard<V> {
             return Vec::new();
         };
         let line = std::mem::take(&mut flight.line);
-        if line.is_empty() {
+        let Some(first) = line.front() else {
             self.end(ticket);
             return Vec::new();
-        }
-        flight.to_fetch = line.len();
-        flight.landed = Some(answer);
+        };
+        flight.landed = Some(Landing {
+            answer,
+            first: first.number,
+            to_fetch: line.len(),
+        });
         wakers(line)
     }
 
@@ -190,8 +201,11 @@ impl<V: ?Sized> Shard<V> {
         let Some(flight) = self.flight(ticket) else {
             return (Answer::Alone, None);
         };
-        if let Some(answer) = &flight.landed {
-            let answer = Arc::clone(answer);
+        if let Some(landing) = &flight.landed {
+            if number < landing.first {
+                return (Answer::Alone, None);
+            }
+            let answer = Arc::clone(&landing.answer);
             self.fetched(ticket);
             return (Answer::Landed(answer), None);
         }
@@ -220,8 +234,10 @@ impl<V: ?Sized> Shard<V> {
         let Some(flight) = self.flight(ticket) else {
             return left;
         };
-        if flight.landed.is_some() {
-            left.answer = self.fetched(ticket);
+        if let Some(landing) = &flight.landed {
+            if number >= landing.first {
+                left.answer = self.fetched(ticket);
+            }
         } else if flight.heir == Some(number) {
             flight.heir = None;
             left.heir = self.hand_over(ticket);
@@ -235,13 +251,14 @@ impl<V: ?Sized> Shard<V> {
     /// One less has yet to fetch the answer. Returns the answer if that was the last.
     fn fetched(&mut self, ticket: Ticket) -> Option<Arc<V>> {
         let flight = self.flight(ticket)?;
-        flight.to_fetch -= 1;
-        if flight.to_fetch > 0 {
+        let landing = flight.landed.as_mut()?;
+        landing.to_fetch -= 1;
+        if landing.to_fetch > 0 {
             return None;
         }
-        let answer = flight.landed.take();
+        let landing = flight.landed.take()?;
         self.end(ticket);
-        answer
+        Some(landing.answer)
     }
 
     fn forget_key(&mut self, ticket: Ticket) {
@@ -266,7 +283,6 @@ impl<V: ?Sized> Shard<V> {
         flight.generation += 1;
         flight.failures = 0;
         flight.heir = None;
-        flight.to_fetch = 0;
         self.free.push(ticket.index);
     }
 }
@@ -282,7 +298,6 @@ impl<V: ?Sized> Flight<V> {
             line: VecDeque::new(),
             heir: None,
             landed: None,
-            to_fetch: 0,
         }
     }
 

@@ -139,6 +139,32 @@ fn after_failures_one_tries_and_then_two_and_then_four() {
 }
 
 #[test]
+fn who_was_told_to_work_alone_takes_nobodys_answer() {
+    let flights = Flights::new(8).unwrap();
+    let leader = lead(&flights, 1);
+    let mut heir = parked(&flights, 1);
+    let (mut late, mut second) = (parked(&flights, 1), parked(&flights, 1));
+    let mut next = parked(&flights, 1);
+    let mut owed = [parked(&flights, 1), parked(&flights, 1)];
+    leader.fail();
+    let Poll::Ready(Landed::Lead(leader)) = heir.poll() else {
+        panic!("the first does not lead");
+    };
+    leader.fail();
+    // Now one works alone, and the one behind it leads.
+    let Poll::Ready(Landed::Lead(leader)) = second.poll() else {
+        panic!("the third does not lead");
+    };
+    assert!(late.is_due() && !next.is_due());
+    leader.land(Arc::new(5));
+    assert!(matches!(late.poll(), Poll::Ready(Landed::Alone)));
+    for follower in owed.iter_mut().chain([&mut next]) {
+        assert!(matches!(follower.poll(), Poll::Ready(Landed::Answer(answer)) if *answer == 5));
+    }
+    assert!(flights.is_empty());
+}
+
+#[test]
 fn a_place_that_is_used_again_is_not_mistaken_for_the_flight_before() {
     let flights = Flights::new(1).unwrap();
     let leader = lead(&flights, 1);
