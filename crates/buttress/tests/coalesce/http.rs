@@ -314,3 +314,39 @@ async fn followers_of_a_call_within_a_stack_take_one_slot() {
     }
     assert_eq!((calls.made(), slots.in_flight()), (1, 0));
 }
+
+#[cfg(feature = "axum")]
+#[tokio::test(start_paused = true)]
+async fn nested_routers_that_see_the_same_path_do_not_share() {
+    use axum::{Router, body::Body, routing::get};
+    use buttress::{Fallback, StaleIfError};
+
+    async fn name(name: &'static str) -> &'static str {
+        sleep(SECOND).await;
+        name
+    }
+    let coalesce = Coalesce::builder().build().unwrap();
+    let inner = |answer| {
+        let route = get(move || name(answer)).layer(coalesce.clone());
+        Router::new().route("/name", route)
+    };
+    let instead = Fallback::value(Response::new(Bytes::from_static(b"nobody")));
+    let stale = StaleIfError::builder().build().unwrap();
+    let router = Router::new()
+        .nest("/a", inner("a"))
+        .nest("/b", inner("b"))
+        .layer((instead, stale));
+    let ask = |path: &str| {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        spawn(&router, request)
+    };
+    let all = ["/a/name", "/b/name", "/a/name", "/b/name"].map(ask);
+    sleep(MILLISECOND).await;
+    assert_eq!(coalesce.in_flight(), 2);
+    let mut answers = Vec::new();
+    for answer in join_all(all).await {
+        let body = answer.unwrap().unwrap().into_body().collect().await;
+        answers.push(body.unwrap().to_bytes());
+    }
+    assert_eq!(answers, ["a", "b", "a", "b"]);
+}
