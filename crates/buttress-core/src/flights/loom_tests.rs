@@ -8,7 +8,7 @@ use std::future::poll_fn;
 fn follow_to_the_end(mut follow: Follow<u32>) -> bool {
     let landed = loom::future::block_on(poll_fn(|context| follow.poll(context)));
     match landed {
-        Landed::Answer(answer) => *answer == 7,
+        Landed::Brought(answer) => *answer == 7,
         Landed::Lead(lead) => {
             bring(lead);
             false

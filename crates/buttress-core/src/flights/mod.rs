@@ -46,7 +46,7 @@ use std::task::{Context, Poll, Waker};
 /// lead.land(Arc::from("an answer"));
 ///
 /// let mut context = Context::from_waker(Waker::noop());
-/// let Poll::Ready(Landed::Answer(answer)) = follow.poll(&mut context) else { panic!() };
+/// let Poll::Ready(Landed::Brought(answer)) = follow.poll(&mut context) else { panic!() };
 /// assert_eq!(&*answer, "an answer");
 /// # Ok::<(), buttress_core::SettingError>(())
 /// ```
@@ -75,7 +75,7 @@ pub enum Joined<V: ?Sized, D = ()> {
 #[derive(Debug)]
 pub enum Landed<V: ?Sized, D = ()> {
     /// What the leader brought.
-    Answer(Arc<V>),
+    Brought(Arc<V>),
     /// The leader is gone: do the work in its place.
     Lead(Lead<V, D>),
     /// There is nothing to share: do the work, and for nobody else.
@@ -279,7 +279,7 @@ impl<V: ?Sized, D> Follow<V, D> {
             Answer::Wait => Poll::Pending,
             Answer::Landed(answer) => {
                 self.seat = None;
-                Poll::Ready(Landed::Answer(answer))
+                Poll::Ready(Landed::Brought(answer))
             }
             Answer::Lead => match self.seat.take() {
                 Some(seat) => Poll::Ready(Landed::Lead(Lead::at(seat))),

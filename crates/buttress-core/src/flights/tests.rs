@@ -74,8 +74,8 @@ fn followers_get_what_the_leader_brings_and_the_place_is_free_when_all_have_it()
     assert!(matches!(flights.join(&1_u8), Joined::Full));
     leader.land(Arc::new(7));
     assert!(parked.is_due());
-    assert!(matches!(parked.poll(), Poll::Ready(Landed::Answer(answer)) if *answer == 7));
-    assert!(matches!(late.poll(), Poll::Ready(Landed::Answer(answer)) if *answer == 7));
+    assert!(matches!(parked.poll(), Poll::Ready(Landed::Brought(answer)) if *answer == 7));
+    assert!(matches!(late.poll(), Poll::Ready(Landed::Brought(answer)) if *answer == 7));
     assert_eq!(flights.len(), 1);
     drop(leaves);
     assert!(flights.is_empty());
@@ -96,7 +96,7 @@ fn a_leader_that_goes_away_hands_over_to_the_one_that_waited_longest() {
     heir.land(Arc::new(9));
     for follower in [&mut second, &mut third] {
         assert!(follower.is_due());
-        assert!(matches!(follower.poll(), Poll::Ready(Landed::Answer(answer)) if *answer == 9));
+        assert!(matches!(follower.poll(), Poll::Ready(Landed::Brought(answer)) if *answer == 9));
     }
     assert!(flights.is_empty());
 }
@@ -159,7 +159,7 @@ fn who_was_told_to_work_alone_takes_nobodys_answer() {
     leader.land(Arc::new(5));
     assert!(matches!(late.poll(), Poll::Ready(Landed::Alone)));
     for follower in owed.iter_mut().chain([&mut next]) {
-        assert!(matches!(follower.poll(), Poll::Ready(Landed::Answer(answer)) if *answer == 5));
+        assert!(matches!(follower.poll(), Poll::Ready(Landed::Brought(answer)) if *answer == 5));
     }
     assert!(flights.is_empty());
 }
@@ -231,7 +231,7 @@ impl World {
         match self.followers[who].poll() {
             Poll::Pending => return,
             Poll::Ready(Landed::Lead(lead)) => self.leaders.push(lead),
-            Poll::Ready(Landed::Answer(_) | Landed::Alone) => self.done += 1,
+            Poll::Ready(Landed::Brought(_) | Landed::Alone) => self.done += 1,
         }
         self.followers.remove(who);
     }

@@ -90,7 +90,7 @@ where
                     let answer = match (leader.take(), result) {
                         (None, result) => result.map(Pr::alone),
                         (Some(leader), Ok(response)) => match Pr::land(response, leader) {
-                            Step::Answer(response) => Ok(response),
+                            Step::Done(response) => Ok(response),
                             Step::Collect(collect) => {
                                 state.set(State::Collecting(Box::pin(collect)));
                                 continue;
@@ -149,7 +149,7 @@ where
     } = following;
     drop(follow);
     let leader = match landed {
-        Landed::Answer(answer) => match Pr::follow(answer) {
+        Landed::Brought(answer) => match Pr::follow(answer) {
             Some(response) => return Ok(response),
             // Another kind of service shares the handle, and the key.
             None => None,

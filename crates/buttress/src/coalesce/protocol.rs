@@ -30,7 +30,7 @@ pub trait CoalesceProtocol<Res, Err> {
 #[derive(Debug)]
 pub enum Step<R, C> {
     /// Its caller gets this.
-    Answer(R),
+    Done(R),
     /// First this must be collected.
     Collect(C),
 }
@@ -93,7 +93,7 @@ where
         if let Some(leader) = leader.close() {
             leader.land(Arc::new(response.clone()));
         }
-        Step::Answer(response)
+        Step::Done(response)
     }
 
     fn follow(answer: Arc<dyn Any + Send + Sync>) -> Option<Res> {
@@ -139,7 +139,7 @@ mod http {
                 }
                 leader.release();
             }
-            Step::Answer(response.map(CoalesceBody::inner))
+            Step::Done(response.map(CoalesceBody::inner))
         }
 
         fn follow(answer: Arc<dyn Any + Send + Sync>) -> Option<Self::Response> {

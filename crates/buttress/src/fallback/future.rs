@@ -1,5 +1,5 @@
 use super::ended::{Ended, When};
-use super::instead::{Answer, Instead};
+use super::instead::{Instead, StandIn};
 use super::protocol::FallbackProtocol;
 use pin_project::pin_project;
 use std::fmt;
@@ -115,11 +115,11 @@ where
                         .instead
                         .answer(&rest.protocol, rest.kept, ended, context)
                     {
-                        Answer::Original => return Poll::Ready(result.map(Pr::pass)),
-                        Answer::Instead(response) => {
+                        StandIn::Original => return Poll::Ready(result.map(Pr::pass)),
+                        StandIn::Instead(response) => {
                             return Poll::Ready(Ok(stand_in::<Pr, _, _>(response, &result)));
                         }
-                        Answer::Ask(future) => {
+                        StandIn::Ask(future) => {
                             let original = Some(result);
                             state.set(State::Asking(Box::pin(Asking { future, original })));
                         }

@@ -31,12 +31,12 @@ where
         kept: Self::Kept,
         ended: Ended<'_, Res, Err>,
         context: &mut Context<'_>,
-    ) -> Answer<Pr::Response, Self::Future>;
+    ) -> StandIn<Pr::Response, Self::Future>;
 }
 
-/// The answer of [`Instead::answer`].
+/// What [`Instead::answer`] comes to.
 #[derive(Debug)]
-pub enum Answer<R, F> {
+pub enum StandIn<R, F> {
     /// There is none: the caller gets the original.
     Original,
     /// The caller gets this.
@@ -66,8 +66,8 @@ where
         (): (),
         _: Ended<'_, Res, Err>,
         _: &mut Context<'_>,
-    ) -> Answer<Pr::Response, Self::Future> {
-        Answer::Instead(Pr::respond(self.0.clone()))
+    ) -> StandIn<Pr::Response, Self::Future> {
+        StandIn::Instead(Pr::respond(self.0.clone()))
     }
 }
 
@@ -92,9 +92,9 @@ where
         (): (),
         ended: Ended<'_, Res, Err>,
         _: &mut Context<'_>,
-    ) -> Answer<Pr::Response, Self::Future> {
-        self.0(ended).map_or(Answer::Original, |value| {
-            Answer::Instead(Pr::respond(value))
+    ) -> StandIn<Pr::Response, Self::Future> {
+        self.0(ended).map_or(StandIn::Original, |value| {
+            StandIn::Instead(Pr::respond(value))
         })
     }
 }
@@ -126,9 +126,9 @@ where
         kept: K,
         ended: Ended<'_, Res, Err>,
         _: &mut Context<'_>,
-    ) -> Answer<Pr::Response, Self::Future> {
-        (self.function)(kept, ended).map_or(Answer::Original, |value| {
-            Answer::Instead(Pr::respond(value))
+    ) -> StandIn<Pr::Response, Self::Future> {
+        (self.function)(kept, ended).map_or(StandIn::Original, |value| {
+            StandIn::Instead(Pr::respond(value))
         })
     }
 }
@@ -160,16 +160,16 @@ where
         kept: K,
         _: Ended<'_, Res, Err>,
         context: &mut Context<'_>,
-    ) -> Answer<Pr::Response, Self::Future> {
+    ) -> StandIn<Pr::Response, Self::Future> {
         let mut service = self.service.clone();
         match service.poll_ready(context) {
-            Poll::Ready(Ok(())) => Answer::Ask(Asked {
+            Poll::Ready(Ok(())) => StandIn::Ask(Asked {
                 future: service.call(kept),
                 protocol: protocol.clone(),
                 error: PhantomData,
             }),
             // A call that failed has waited long enough.
-            Poll::Ready(Err(_)) | Poll::Pending => Answer::Original,
+            Poll::Ready(Err(_)) | Poll::Pending => StandIn::Original,
         }
     }
 }

@@ -68,7 +68,7 @@ mod stale;
 
 pub use ended::{Ended, When, WhenItFails};
 pub use future::FallbackFuture;
-pub use instead::{Answer, Asked, ByFunction, ByKept, ByService, Instead, Value};
+pub use instead::{Asked, ByFunction, ByKept, ByService, Instead, StandIn, Value};
 pub use layer::{Fallback, FallbackLayer, Keeping};
 pub use protocol::FallbackProtocol;
 #[cfg(feature = "http")]
