@@ -28,6 +28,24 @@ impl Service<u64> for Plain {
     }
 }
 
+/// Fails at once.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainFailing;
+
+impl Service<u64> for PlainFailing {
+    type Response = u64;
+    type Error = BoxError;
+    type Future = Ready<Result<u64, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: u64) -> Self::Future {
+        ready(Err("it failed".into()))
+    }
+}
+
 /// Answers when polled for the second time.
 #[derive(Clone, Copy, Debug)]
 pub struct PlainPending;

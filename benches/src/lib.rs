@@ -14,6 +14,9 @@
     reason = "a tool that measures: it reads the real clock, prints, and stops where it cannot go on"
 )]
 
+pub mod breaker;
+pub mod coalesce;
+pub mod hedge;
 pub mod inner;
 pub mod loopback;
 
@@ -22,7 +25,9 @@ pub mod memory;
 
 pub mod ours;
 pub mod report;
+pub mod retry;
 pub mod rivals;
+pub mod stack_client;
 pub mod subjects;
 
 /// A runtime, so that timers can be registered. The calls are driven by hand.

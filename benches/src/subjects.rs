@@ -1,7 +1,7 @@
 //! What is compared with what.
 
 use crate::measure::Runner;
-use crate::{ours, rivals};
+use crate::{breaker, coalesce, hedge, ours, retry, rivals, stack_client};
 
 /// A job that ours and a rival do.
 pub struct Subject {
@@ -48,10 +48,29 @@ pub const SUBJECTS: &[Subject] = subjects! {
     "timeout_pending", "tower-resilience": ours::timeout_pending, rivals::resilience_timeout_pending, bare, false;
     "deadlines_pending", "tower": ours::deadlines_pending, rivals::tower_deadlines_pending, bare, false;
     "deadlines_pending", "tower-resilience": ours::deadlines_pending, rivals::resilience_deadlines_pending, bare, false;
+    "stack_client", "tower-resilience": stack_client::ours, stack_client::resilience, bare, true;
+    "hedge", "tower": hedge::hedge, hedge::tower_hedge, bare, false;
+    "hedge", "tower-resilience": hedge::hedge_fixed, hedge::resilience_hedge, bare, true;
+    "throttle", "bare": hedge::throttle, ours::bare, bare, true;
     "stack_server", "tower-resilience": ours::stack_server, rivals::resilience_stack_server, bare, true;
+    "retry", "tower": retry::ours, retry::tower, bare, true;
+    "retry", "tower-resilience": retry::ours, retry::resilience, bare, true;
+    "coalesce", "tower-resilience": coalesce::ours, coalesce::resilience, bare, true;
+    "coalesce", "bare": coalesce::ours, ours::bare, bare, true;
+    "coalesce_http", "bare": coalesce::ours_http, ours::bare_http, bare_http, true;
     "refusal_plain", "bare": ours::refusal_plain, ours::bare, bare, true;
     "refusal_plain", "tower": ours::refusal_bulkhead, rivals::tower_refusal, bare, true;
     "refusal_plain", "tower-resilience": ours::refusal_plain, rivals::resilience_refusal, bare, true;
     "refusal_http", "bare": ours::refusal_http, ours::bare_http, bare_http, true;
     "refusal_http", "tower_governor": ours::refusal_http, rivals::governor_refusal, bare_http, true;
+    "breaker", "recloser": breaker::defaults, breaker::recloser_count, bare, true;
+    "breaker", "tower-resilience": breaker::defaults, breaker::resilience_count, bare, true;
+    "breaker_count", "recloser": breaker::count, breaker::recloser_count, bare, true;
+    "breaker_count", "failsafe": breaker::count, breaker::failsafe_count, bare, true;
+    "breaker_count", "tower-resilience": breaker::count, breaker::resilience_count, bare, true;
+    "breaker_latency", "tower-resilience": breaker::latency, breaker::resilience_latency, bare, true;
+    "breaker_time_100k", "tower-resilience": breaker::time_100k, breaker::resilience_time_100k, bare, false;
+    "breaker_open", "recloser": breaker::open, breaker::recloser_open, bare, true;
+    "breaker_open", "failsafe": breaker::open, breaker::failsafe_open, bare, true;
+    "breaker_open", "tower-resilience": breaker::open, breaker::resilience_open, bare, false;
 };

@@ -1,9 +1,14 @@
-//! Services that run, each with one command. The binaries are in `quickstart.rs` and `grpc.rs`;
-//! what they serve is here, so that the tests serve the same.
+//! Services that run, each with one command. The binaries are next to this folder, named after what
+//! they show; what they serve is here, so that the tests serve the same.
 
+pub mod downstream;
 pub mod grpc;
+pub mod grpc_client;
+pub mod local;
 pub mod quickstart;
+pub mod reqwest;
 mod stop;
+pub mod tiers;
 
 pub use stop::Stop;
 
@@ -25,4 +30,20 @@ pub async fn listen(port: u16) -> Result<TcpListener, BoxError> {
     };
     let listener = TcpListener::bind(("127.0.0.1", port)).await;
     Ok(listener.map_err(|error| format!("port {port}: {error}; PORT=0 takes any free one"))?)
+}
+
+/// Whether the only argument is `--json`.
+///
+/// # Errors
+///
+/// There is another argument.
+pub fn json_wanted() -> Result<bool, BoxError> {
+    let mut json = false;
+    for argument in env::args().skip(1) {
+        if argument != "--json" {
+            return Err(format!("unknown argument {argument:?}: only --json is known").into());
+        }
+        json = true;
+    }
+    Ok(json)
 }

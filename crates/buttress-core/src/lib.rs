@@ -17,6 +17,10 @@
 //! | [`Protocol`] | what these words mean for one kind of service: [`Plain`] or `Http` |
 //! | [`Slots`] | the state machine of a bulkhead |
 //! | [`RateLimiter`] | the state machine of a rate limit, over [`Gcra`] or [`SlidingWindow`] |
+//! | [`Breaker`] | the state machine of a circuit breaker |
+//! | [`Throttler`] | the state machine of an adaptive throttle |
+//! | [`Latencies`] | a histogram that forgets, for quantiles of recent latencies |
+//! | [`ExtraLoad`] | a bound on what hedging adds to the load |
 //! | [`Keyed`], [`Reloadable`], tuples, `Option` | policies made of policies |
 //!
 //! ```
@@ -37,10 +41,19 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "http")]
+pub mod attempt_header;
+pub mod backoff;
+pub mod breaker;
+pub mod budget;
 pub mod combine;
 #[cfg(feature = "http")]
 pub mod deadline_header;
+pub mod digest;
+mod extra_load;
+pub mod flights;
 mod key;
+mod latencies;
 mod never;
 mod now;
 mod outcome;
@@ -49,14 +62,22 @@ pub mod protocol;
 #[cfg(feature = "http")]
 pub mod pushback;
 mod quota;
+mod random;
 pub mod rate;
 mod rejection;
 pub mod setting;
 mod slots;
+mod spread;
 mod sync;
+mod throttle;
 
+pub use backoff::Backoff;
+pub use breaker::Breaker;
+pub use budget::RetryBudget;
 pub use combine::{Keyed, Reloadable};
+pub use extra_load::ExtraLoad;
 pub use key::{Key, MissingKey, by_fn};
+pub use latencies::Latencies;
 pub use never::Never;
 pub use now::Now;
 pub use outcome::Outcome;
@@ -65,7 +86,10 @@ pub use policy::{Admission, PerKey, Permit, Policy, Retention};
 pub use protocol::Http;
 pub use protocol::{Plain, Protocol, Reject};
 pub use quota::Quota;
+pub use random::Random;
 pub use rate::{Gcra, RateLimiter, SlidingWindow};
 pub use rejection::{Reason, Rejection};
 pub use setting::SettingError;
 pub use slots::Slots;
+pub use spread::{Here, Spread};
+pub use throttle::{ThrottlePermit, Throttler};

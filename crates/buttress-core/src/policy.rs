@@ -114,10 +114,13 @@ pub enum Admission<P, W> {
 /// What an admitted call holds.
 ///
 /// Exactly one of two things happens to a permit: it is [completed](Self::complete), or it is
-/// dropped, which means that the call was cancelled. Either way whatever it held is given back.
+/// dropped, and then nothing was learnt. Either way whatever it held is given back.
 ///
-/// A guard drops no permit that [wants to know the outcome](Self::WANTS_OUTCOME): it completes it
-/// with [`Outcome::Cancelled`], so that the policy can tell for how long the call had been running.
+/// Where the policy [wants to know the outcome](Self::WANTS_OUTCOME), a guard tells two kinds of
+/// unfinished calls apart. If the caller went away, the permit is completed with
+/// [`Outcome::Cancelled`], so that the policy can tell for how long the call had been running. If
+/// the call ended and never reached the callee, as when a layer further in refused it, the permit
+/// is dropped.
 pub trait Permit {
     /// Whether the policy wants to know how the call went. Where it is `false`, the outcome passed
     /// to [`complete`](Self::complete) may be any, and the work of finding it out is saved.
@@ -132,6 +135,10 @@ pub trait Permit {
     fn pushback(&mut self, wait: Duration) {
         let _ = wait;
     }
+
+    /// The callee's answer has begun and is no failure so far; its end is still to come. Where
+    /// answers come in one piece, or the outcome is not wanted, nobody is told.
+    fn answered(&mut self) {}
 
     /// Shows each quota that the policy announces to its callers.
     fn quotas(&self, each: &mut dyn FnMut(&Quota)) {

@@ -7,7 +7,7 @@
 //! The parsers look at a few dozen bytes at most and allocate nothing.
 
 use crate::setting::LONGEST;
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::time::{Duration, SystemTime};
 
 /// What a callee says about calling again.
@@ -25,18 +25,25 @@ use std::time::{Duration, SystemTime};
 pub enum Pushback {
     /// Not before this time has passed; a year at most.
     After(Duration),
-    /// Not again: a `grpc-retry-pushback-ms` that is negative, or that cannot be read (gRFC A6).
+    /// Not again: a `grpc-retry-pushback-ms` that is negative, or that cannot be read (gRFC A6), or
+    /// [`x-should-retry`](SHOULD_RETRY) with the value `false`.
     Never,
 }
 
 impl Pushback {
     /// What the headers or trailers of an answer say. `grpc-retry-pushback-ms` comes before
-    /// `Retry-After`, of which both forms are read (RFC 9110, section 10.2.3). A date counts from
+    /// `x-should-retry`, and that before `Retry-After`, of which both forms are read (RFC 9110, section 10.2.3). A date counts from
     /// the answer's own `Date`, so that the two clocks need not agree, or from this machine's clock
     /// if there is none. A `Retry-After` that cannot be read says nothing.
     pub fn of(headers: &HeaderMap) -> Option<Self> {
         if let Some(value) = headers.get(GRPC_PUSHBACK) {
             return Some(parse_grpc_pushback(value.as_bytes()));
+        }
+        if headers
+            .get(SHOULD_RETRY)
+            .is_some_and(|value| value == DO_NOT)
+        {
+            return Some(Self::Never);
         }
         let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
         if let Some(seconds) = parse_seconds(value) {
@@ -82,10 +89,43 @@ fn parse_seconds(value: &str) -> Option<Duration> {
 /// Milliseconds that a gRPC server asks its clients to wait before they try again (gRFC A6).
 pub const GRPC_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
+/// The do-not-retry marker: an answer that carries it with the value [`false`](DO_NOT) must not be
+/// retried, by anybody, because it has been already or because the callee knows that it is of no
+/// use.
+///
+/// HTTP has no standard for that. The name is the one that the clients of `OpenAI`'s and Anthropic's
+/// services obey today (Stripe's have it with a prefix), so some callers understand it who have
+/// never heard of us. Other values mean nothing here: that an answer *should* be retried is for the
+/// caller to know. gRPC has a standard, a negative `grpc-retry-pushback-ms`.
+pub const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// What [`SHOULD_RETRY`] must say.
+pub const DO_NOT: HeaderValue = HeaderValue::from_static("false");
+
+/// Marks an answer that must not be retried: with the header `marker`, and for gRPC also with a
+/// negative pushback. A service's handler can do so, for an answer that has been computed at great
+/// expense, or when it knows that it will be the same next time.
+///
+/// ```
+/// use buttress_core::pushback::{Pushback, SHOULD_RETRY, forbid_retries};
+/// use http::HeaderMap;
+///
+/// let mut headers = HeaderMap::new();
+/// forbid_retries(&mut headers, &SHOULD_RETRY, false);
+/// assert_eq!(headers["x-should-retry"], "false");
+/// assert_eq!(Pushback::of(&headers), Some(Pushback::Never));
+/// ```
+pub fn forbid_retries(headers: &mut HeaderMap, marker: &HeaderName, is_grpc: bool) {
+    // A header map has an end, far beyond what any server sends; one that is full is not marked.
+    let _ = headers.try_insert(marker, DO_NOT);
+    if is_grpc {
+        let _ = headers.try_insert(GRPC_PUSHBACK, HeaderValue::from_static("-1"));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
     use proptest::prelude::*;
 
     fn of(fields: &[(&'static str, &[u8])]) -> Option<Pushback> {
@@ -157,6 +197,19 @@ mod tests {
             ("retry-after", b"5"),
         ];
         assert_eq!(of(&both), Some(Pushback::Never));
+    }
+
+    #[test]
+    fn what_is_marked_is_not_retried() {
+        let marked = ("x-should-retry", &b"false"[..]);
+        assert_eq!(of(&[marked]), Some(Pushback::Never));
+        assert_eq!(of(&[("retry-after", b"1"), marked]), Some(Pushback::Never));
+        for value in [&b"true"[..], b"", b"FALSE", b"0", b"\xff"] {
+            assert_eq!(of(&[("x-should-retry", value)]), None, "{value:?}");
+        }
+        let mut headers = HeaderMap::new();
+        forbid_retries(&mut headers, &SHOULD_RETRY, true);
+        assert_eq!(headers["grpc-retry-pushback-ms"], "-1");
     }
 
     proptest! {

@@ -24,6 +24,8 @@ pub enum Reason {
     Overloaded,
     /// The callee has been failing, and is being left alone for a while.
     CircuitOpen,
+    /// The callee turns many calls away, so some are not sent to it at all.
+    Throttled,
     /// The service is shutting down.
     Draining,
     /// The call does not carry what it is told apart by, such as an API key.
@@ -44,6 +46,7 @@ impl Reason {
             Self::RateLimited => "the quota is used up",
             Self::Overloaded => "the service is overloaded",
             Self::CircuitOpen => "the service is recovering",
+            Self::Throttled => "the service turns calls away",
             Self::Draining => "the service is shutting down",
             Self::KeyMissing => "the call does not say who makes it",
             Self::KeyUnavailable => "the service cannot tell who makes the call",

@@ -1,5 +1,6 @@
 //! The one place that reads the clock, which is tokio's.
 
+use buttress_core::Now;
 use std::cell::Cell;
 use std::time::Instant;
 
@@ -14,6 +15,12 @@ pub(crate) fn now() -> Instant {
 #[inline]
 pub(crate) fn at_arrival() -> Instant {
     ARRIVAL.get().unwrap_or_else(now)
+}
+
+/// The same for those who may do without: known if an outer layer has read it, and read if asked.
+#[inline]
+pub(crate) fn arrival() -> Now {
+    ARRIVAL.get().map_or(Now::lazy(now), Now::at)
 }
 
 /// While it lives, layers that are called find the time that is known already.

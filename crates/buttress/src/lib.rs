@@ -2,39 +2,68 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "http")]
+pub mod attempt;
+#[cfg(feature = "http")]
 mod body;
 mod bulkhead;
+pub mod circuit_breaker;
 mod clock;
+pub mod coalesce;
 #[cfg(feature = "http")]
 pub mod deadline;
+pub mod fallback;
 mod guard;
+pub mod hedge;
 #[cfg(feature = "http")]
 pub mod key;
 mod keyed;
 mod rate_limit;
 mod reloadable;
 pub mod repeat;
+pub mod retry;
+#[cfg(feature = "http")]
+mod room;
 mod run;
+#[cfg(feature = "service-config")]
+pub mod service_config;
+#[cfg(feature = "http")]
+mod sharing;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod throttle;
 pub mod timeout;
 mod timer;
 
+#[cfg(feature = "http")]
+pub use attempt::{Attempt, IncomingAttempt};
 pub use bulkhead::{Bulkhead, BulkheadBuilder};
+pub use buttress_core::backoff;
+pub use buttress_core::breaker::{CancelledCounts, CircuitState, OverloadCounts};
+pub use buttress_core::budget;
 pub use buttress_core::protocol;
+#[cfg(feature = "http")]
+pub use buttress_core::pushback;
 pub use buttress_core::rate;
 pub use buttress_core::{
-    Admission, Gcra, Key, MissingKey, Never, Now, Outcome, PerKey, Permit, Plain, Policy, Protocol,
-    Quota, RateLimiter, Reason, Reject, Rejection, Retention, SettingError, SlidingWindow, Slots,
-    by_fn, combine::MissingKeyMeans,
+    Admission, Backoff, Gcra, Key, MissingKey, Never, Now, Outcome, PerKey, Permit, Plain, Policy,
+    Protocol, Quota, RateLimiter, Reason, Reject, Rejection, Retention, RetryBudget, SettingError,
+    SlidingWindow, Slots, Throttler, by_fn, combine::MissingKeyMeans,
 };
+pub use circuit_breaker::{CircuitBreaker, CircuitBreakerBuilder};
+pub use coalesce::{Coalesce, CoalesceBuilder};
 #[cfg(feature = "http")]
 pub use deadline::{Deadline, IncomingDeadline, OutgoingDeadline};
+pub use fallback::Fallback;
+#[cfg(feature = "http")]
+pub use fallback::StaleIfError;
 pub use guard::{Guard, GuardFuture, GuardLayer, GuardProtocol, guard};
+pub use hedge::{Hedge, HedgeBuilder};
 pub use keyed::{Keyed, KeyedBuilder};
 pub use rate_limit::{RateLimit, RateLimitBuilder};
 pub use reloadable::Reloadable;
+pub use retry::{Retry, RetryBuilder};
 pub use run::Run;
+pub use throttle::{Throttle, ThrottleBuilder, ThrottleSnapshot};
 pub use timeout::Timeout;
 #[cfg(feature = "http")]
 pub use {body::AnswerBody, buttress_core::Http, guard::GuardBody};

@@ -1,7 +1,7 @@
 use crate::clock;
-use crate::guard::{Held, Line};
+use crate::guard::{Held, Line, settle};
 use buttress_core::protocol::{Classify, SuccessIfOk};
-use buttress_core::{Admission, Now, Permit, Policy, Rejection};
+use buttress_core::{Admission, Now, Policy, Rejection};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 
@@ -74,7 +74,7 @@ pub trait Run {
             .await;
             if let Some(permit) = permit.take() {
                 let outcome = SuccessIfOk.classify(result.as_ref());
-                permit.complete(outcome, &Now::lazy(clock::now));
+                settle(permit, outcome);
             }
             result
         }

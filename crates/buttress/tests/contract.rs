@@ -5,12 +5,17 @@
     reason = "a test that cannot go on should say where"
 )]
 
-use buttress::testing::{BrokenRule, Contract, Fixture};
+use buttress::fallback::{Ended, head};
+use buttress::retry::Everything;
+use buttress::testing::{BrokenRule, Contract, Fixture, ServiceError};
 use buttress::{
-    Bulkhead, IncomingDeadline, OutgoingDeadline, Plain, RateLimit, Reloadable, Timeout, by_fn,
+    Bulkhead, CircuitBreaker, Coalesce, Fallback, Hedge, IncomingAttempt, IncomingDeadline,
+    OutgoingDeadline, Plain, RateLimit, Reloadable, Retry, StaleIfError, Throttle, Timeout, by_fn,
     guard,
 };
+use std::convert::Infallible;
 use std::time::Duration;
+use tower::service_fn;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -26,6 +31,11 @@ macro_rules! keeps_the_contract {
 
 fn ample() -> RateLimit {
     RateLimit::per_second(1_000_000).build().unwrap()
+}
+
+fn all_at_once() -> Hedge<Everything> {
+    let hedge = Hedge::builder().repeats_all().after(Duration::ZERO);
+    hedge.attempts(3).extra_load(4.0).build().unwrap()
 }
 
 fn waiting_room(limit: u32) -> Bulkhead {
@@ -145,6 +155,22 @@ keeps_the_contract! {
         Fixture::new(RateLimit::per_second(1_000_000).by(key).build().unwrap())
     }).check_http();
 
+    throttle_plain: Contract::new(|| {
+        Fixture::new(Throttle::new().protocol(Plain::new()))
+    }).check_plain();
+
+    throttle_http: Contract::new(|| Fixture::new(Throttle::new())).check_http();
+
+    throttle_per_key_plain: Contract::new(|| {
+        let throttle = Throttle::builder().by(by_fn(key::<u32>())).build().unwrap();
+        Fixture::new(throttle.protocol(Plain::new()))
+    }).check_plain();
+
+    throttle_per_key_http: Contract::new(|| {
+        let key = by_fn(key::<http::Request<buttress::testing::Body>>());
+        Fixture::new(Throttle::builder().by(key).build().unwrap())
+    }).check_http();
+
     sliding_window_plain: Contract::new(|| {
         let limit = RateLimit::per_second(1_000_000).sliding_window().build().unwrap();
         Fixture::new(limit.protocol(Plain::new()))
@@ -152,6 +178,44 @@ keeps_the_contract! {
 
     sliding_window_http: Contract::new(|| {
         Fixture::new(RateLimit::per_second(1_000_000).sliding_window().build().unwrap())
+    }).check_http();
+
+    circuit_breaker_plain: Contract::new(|| {
+        Fixture::new(CircuitBreaker::new("callee").unwrap().protocol(Plain::new()))
+    }).check_plain();
+
+    circuit_breaker_http: Contract::new(|| {
+        let second = Duration::from_secs(1);
+        let breaker = CircuitBreaker::builder("callee").slow_calls(second, 0.5);
+        Fixture::new(breaker.count_window(100).build().unwrap())
+    }).check_http();
+
+    circuit_breaker_metrics_only_http: Contract::new(|| {
+        let breaker = CircuitBreaker::new("callee").unwrap();
+        breaker.metrics_only();
+        Fixture::new(breaker)
+    }).check_http();
+
+    circuit_breaker_open_plain: Contract::new(|| {
+        let breaker = CircuitBreaker::new("callee").unwrap();
+        breaker.force_open();
+        Fixture::new(breaker.protocol(Plain::new()))
+    }).refusing().check_plain();
+
+    circuit_breaker_open_http: Contract::new(|| {
+        let breaker = CircuitBreaker::new("callee").unwrap();
+        breaker.force_open();
+        Fixture::new(breaker)
+    }).refusing().check_http();
+
+    circuit_breaker_per_key_plain: Contract::new(|| {
+        let breakers = CircuitBreaker::builder("callee").by(by_fn(key::<u32>()));
+        Fixture::new(breakers.build().unwrap().protocol(Plain::new()))
+    }).check_plain();
+
+    circuit_breaker_per_key_http: Contract::new(|| {
+        let key = by_fn(key::<http::Request<buttress::testing::Body>>());
+        Fixture::new(CircuitBreaker::builder("callee").by(key).build().unwrap())
     }).check_http();
 
     timeout_plain: Contract::new(|| {
@@ -170,6 +234,25 @@ keeps_the_contract! {
         Fixture::new(timeout)
     }).check_http();
 
+    hedge_plain: Contract::new(|| {
+        Fixture::new(Hedge::new().protocol(Plain::new()))
+    }).check_plain();
+
+    hedge_http: Contract::new(|| Fixture::new(Hedge::new())).check_http();
+
+    hedge_that_sends_all_at_once_plain: Contract::new(|| {
+        Fixture::new(all_at_once().protocol(Plain::new()))
+    }).check_plain();
+
+    hedge_that_sends_all_at_once_http: Contract::new(|| {
+        Fixture::new(all_at_once())
+    }).check_http();
+
+    hedge_around_a_bulkhead_http: Contract::new(|| {
+        let slots = Bulkhead::new(2).unwrap();
+        watched(&slots, (all_at_once(), slots.clone()))
+    }).check_http();
+
     incoming_deadline_http: Contract::new(|| {
         Fixture::new(IncomingDeadline::at_most(SECOND).unwrap())
     }).check_http();
@@ -181,6 +264,34 @@ keeps_the_contract! {
     timeout_per_attempt_plain: Contract::new(|| {
         Fixture::new(Timeout::per_attempt(SECOND).unwrap().protocol(Plain::new()))
     }).check_plain();
+
+    retry_plain: Contract::new(|| {
+        Fixture::new(Retry::new().protocol(Plain::new()))
+    }).check_plain();
+
+    // A POST, which is sent once.
+    retry_http: Contract::new(|| Fixture::new(Retry::new())).check_http();
+
+    retry_of_everything_http: Contract::new(|| {
+        let retry = Retry::builder().repeats_all().attempt_header("x-attempts");
+        Fixture::new(retry.build().unwrap())
+    }).check_http();
+
+    retry_around_a_bulkhead_http: Contract::new(|| {
+        let retry = Retry::builder().repeats_all().build().unwrap();
+        let slots = Bulkhead::new(3).unwrap();
+        watched(&slots, (retry, slots.clone()))
+    }).limit(3).check_http();
+
+    retry_around_a_waiting_room_http: Contract::new(|| {
+        let retry = Retry::builder().repeats_all().build().unwrap();
+        let slots = waiting_room(2);
+        watched(&slots, (Timeout::new(SECOND).unwrap(), retry, slots.clone()))
+    }).limit(2).waiting().check_http();
+
+    incoming_attempt_http: Contract::new(|| {
+        Fixture::new(IncomingAttempt::new())
+    }).check_http();
 
     two_policies_in_one_guard_plain: Contract::new(|| {
         let slots = waiting_room(2);
@@ -236,6 +347,56 @@ keeps_the_contract! {
         let slots = Bulkhead::new(2).unwrap();
         watched(&slots, Reloadable::new(slots.clone()))
     }).limit(2).check_http();
+
+    coalesce_plain: Contract::new(|| {
+        let coalesce = Coalesce::by(by_fn(key::<u32>())).build().unwrap();
+        let watched = coalesce.clone();
+        Fixture::new(coalesce.protocol(Plain::new())).in_use(move || watched.in_flight())
+    }).check_plain();
+
+    coalesce_http: Contract::new(|| {
+        let key = by_fn(key::<http::Request<buttress::testing::Body>>());
+        let coalesce = Coalesce::by(key).build().unwrap();
+        let watched = coalesce.clone();
+        Fixture::new(coalesce).in_use(move || watched.in_flight())
+    }).check_http();
+
+    coalesce_by_the_default_key_http: Contract::new(|| {
+        let coalesce = Coalesce::builder().build().unwrap();
+        let watched = coalesce.clone();
+        Fixture::new(coalesce).in_use(move || watched.in_flight())
+    }).check_http();
+
+    fallback_to_a_value_plain: Contract::new(|| {
+        Fixture::new(Fallback::value(0_u32).protocol(Plain::new()))
+    }).check_plain();
+
+    fallback_to_a_value_http: Contract::new(|| {
+        Fixture::new(Fallback::value(http::Response::new(bytes::Bytes::new())))
+    }).check_http();
+
+    fallback_to_a_function_plain: Contract::new(|| {
+        let function = |kept: u32, _: Ended<'_, u32, ServiceError>| Some(kept);
+        let fallback = Fallback::keeping(|request: &u32| *request).by(function);
+        Fixture::new(fallback.protocol(Plain::new()))
+    }).check_plain();
+
+    fallback_to_a_service_plain: Contract::new(|| {
+        let elsewhere = service_fn(|request: u32| async move { Ok::<_, ServiceError>(request) });
+        let fallback = Fallback::keeping(|request: &u32| *request).service(elsewhere);
+        Fixture::new(fallback.protocol(Plain::new()))
+    }).check_plain();
+
+    fallback_to_a_service_http: Contract::new(|| {
+        let elsewhere = service_fn(|_: http::Request<()>| async {
+            Ok::<_, Infallible>(http::Response::new(buttress::testing::Body::default()))
+        });
+        Fixture::new(Fallback::keeping(head).service(elsewhere))
+    }).check_http();
+
+    stale_if_error_http: Contract::new(|| {
+        Fixture::new(StaleIfError::builder().build().unwrap())
+    }).check_http();
 
     a_whole_stack_http: Contract::new(|| {
         let slots = waiting_room(2);

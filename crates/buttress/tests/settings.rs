@@ -1,6 +1,8 @@
 //! Rule 13: every builder refuses nonsense, and says which field, which value and what is allowed.
 
-use buttress::{Bulkhead, RateLimit, SettingError, by_fn};
+use buttress::{
+    Bulkhead, CancelledCounts, CircuitBreaker, Hedge, RateLimit, SettingError, Throttle, by_fn,
+};
 use std::time::Duration;
 
 fn field<T>(result: Result<T, SettingError>) -> &'static str {
@@ -53,6 +55,132 @@ fn a_rate_limit_without_sense_is_refused_by_name() {
     assert_eq!(field(five().burst(5).sliding_window().build()), "burst");
     let waits = five().sliding_window().wait_at_most(SECOND);
     assert_eq!(field(waits.build()), "wait_at_most");
+}
+
+#[test]
+fn a_circuit_breaker_without_sense_is_refused_by_name() {
+    let breaker = || CircuitBreaker::builder("callee");
+    assert_eq!(field(CircuitBreaker::new("")), "name");
+    for rate in [0.0, -0.5, 1.01, f64::NAN, f64::INFINITY] {
+        assert_eq!(field(breaker().failure_rate(rate).build()), "failure_rate");
+        let slow = breaker().slow_calls(SECOND, rate);
+        assert_eq!(field(slow.build()), "slow_calls.rate");
+    }
+    for time in [Duration::ZERO, TOO_LONG] {
+        let slow = breaker().slow_calls(time, 0.5);
+        assert_eq!(field(slow.build()), "slow_calls.duration");
+        assert_eq!(field(breaker().time_window(time).build()), "time_window");
+        assert_eq!(
+            field(breaker().probe_patience(time).build()),
+            "probe_patience"
+        );
+        assert_eq!(
+            field(breaker().open_time(time, SECOND).build()),
+            "open_time"
+        );
+        let longest = breaker().open_time(SECOND, time);
+        assert_eq!(field(longest.build()), "longest_open_time");
+        let cancelled = breaker().cancelled(CancelledCounts::AsFailureAfter(time));
+        assert_eq!(field(cancelled.build()), "cancelled");
+    }
+    assert_eq!(
+        field(breaker().time_window(SECOND / 11).build()),
+        "time_window"
+    );
+    assert_eq!(
+        field(breaker().open_time(2 * SECOND, SECOND).build()),
+        "open_time"
+    );
+    assert_eq!(
+        field(breaker().consecutive_failures(0).build()),
+        "consecutive_failures"
+    );
+    assert_eq!(field(breaker().min_calls(0).build()), "min_calls");
+    assert_eq!(field(breaker().count_window(0).build()), "count_window");
+    assert_eq!(
+        field(breaker().count_window(1_000_001).build()),
+        "count_window"
+    );
+    // It could never hold enough calls.
+    assert_eq!(field(breaker().count_window(19).build()), "min_calls");
+    assert_eq!(field(breaker().probes(0).build()), "probes");
+    assert_eq!(field(breaker().probes(21).build()), "probes");
+    assert_eq!(field(breaker().probes(20).build()), "nothing");
+    assert_eq!(
+        field(breaker().probes(2).probes_to_close(3).build()),
+        "probes_to_close"
+    );
+    assert_eq!(
+        field(breaker().probes_to_close(0).build()),
+        "probes_to_close"
+    );
+    for jitter in [-0.1, 1.0, f64::NAN] {
+        assert_eq!(field(breaker().jitter(jitter).build()), "jitter");
+    }
+    // Nothing would ever open these.
+    let never = || breaker().no_consecutive_failures();
+    assert_eq!(
+        field(never().no_time_window().build()),
+        "consecutive_failures"
+    );
+    assert_eq!(
+        field(never().no_failure_rate().build()),
+        "consecutive_failures"
+    );
+    let uncounted = breaker().no_time_window().slow_calls(SECOND, 0.5);
+    assert_eq!(field(uncounted.build()), "slow_calls");
+    let key = by_fn(|call: &u64| Ok(*call));
+    assert_eq!(
+        field(breaker().failure_rate(2.0).by(key).build()),
+        "failure_rate"
+    );
+    let error = breaker().probes(21).build().map(drop);
+    assert_eq!(
+        error.map_err(|error| error.to_string()),
+        Err("`probes` is 21, but must be from 1 to the 20 calls of `min_calls`".to_owned())
+    );
+}
+
+#[test]
+fn a_throttle_without_sense_is_refused_by_name() {
+    let throttle = Throttle::builder;
+    for multiplier in [0.5, f64::NAN, f64::INFINITY, -2.0] {
+        let built = throttle().multiplier(multiplier).build();
+        assert_eq!(field(built), "multiplier");
+    }
+    assert_eq!(field(throttle().window(Duration::ZERO).build()), "window");
+    assert_eq!(field(throttle().window(TOO_LONG).build()), "window");
+    for share in [-0.1, 1.1, f64::NAN] {
+        assert_eq!(
+            field(throttle().most_refused(share).build()),
+            "most_refused"
+        );
+    }
+    assert_eq!(field(throttle().named("").build()), "named");
+    let key = by_fn(|call: &u64| Ok(*call));
+    assert_eq!(field(throttle().named("").by(key).build()), "named");
+}
+
+#[test]
+fn a_hedge_without_sense_is_refused_by_name() {
+    let hedge = Hedge::builder;
+    assert_eq!(field(hedge().after(TOO_LONG).build()), "after");
+    for quantile in [0.0, 0.49, 1.0, f64::NAN] {
+        assert_eq!(field(hedge().quantile(quantile).build()), "quantile");
+    }
+    assert_eq!(field(hedge().min_samples(0).build()), "min_samples");
+    assert_eq!(
+        field(hedge().half_life(Duration::ZERO).build()),
+        "half_life"
+    );
+    assert_eq!(field(hedge().half_life(TOO_LONG).build()), "half_life");
+    for attempts in [0, 1, 6] {
+        assert_eq!(field(hedge().attempts(attempts).build()), "attempts");
+    }
+    for share in [0.0, -1.0, 5.0, f64::NAN] {
+        assert_eq!(field(hedge().extra_load(share).build()), "extra_load");
+    }
+    assert_eq!(field(hedge().after(Duration::ZERO).build()), "nothing");
 }
 
 #[test]

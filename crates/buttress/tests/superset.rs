@@ -5,7 +5,7 @@
     reason = "a test that cannot go on should say where"
 )]
 
-use buttress::{Bulkhead, Plain, Timeout};
+use buttress::{Bulkhead, Hedge, Plain, Timeout};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
@@ -70,5 +70,64 @@ async fn a_timeout_does_what_tower_https_does() {
         let ours = ours.oneshot(Request::new(time));
         let statuses = (theirs.await.unwrap().status(), ours.await.unwrap().status());
         assert_eq!(statuses.0, statuses.1, "{time} ms");
+    }
+}
+
+/// tower's policy for hedges: what is even may be sent twice.
+#[derive(Clone)]
+struct Even;
+
+impl tower::hedge::Policy<u64> for Even {
+    fn clone_request(&self, request: &u64) -> Option<u64> {
+        Some(*request).filter(|request| request % 2 == 0)
+    }
+
+    fn can_retry(&self, _: &u64) -> bool {
+        true
+    }
+}
+
+/// tower's hedge, which knows no fixed delay; its latencies are all 10 ms.
+#[tokio::test(start_paused = true)]
+async fn a_hedge_does_what_towers_does() {
+    // The first attempt takes as many milliseconds as the request says, and a second one a third.
+    let service = |attempts: &Arc<AtomicUsize>| {
+        let attempts = Arc::clone(attempts);
+        service_fn(move |request: u64| {
+            let attempt = attempts.fetch_add(1, Ordering::SeqCst);
+            async move {
+                sleep(Duration::from_millis(request / [1, 3][attempt])).await;
+                Ok::<_, BoxError>(attempt)
+            }
+        })
+    };
+    let hour = Duration::from_secs(3_600);
+    for request in [0, 8, 12, 13, 30, 31, 1_000, 1_001] {
+        let (one, other) = (Arc::default(), Arc::default());
+        let theirs = tower::hedge::Hedge::new_with_mock_latencies(
+            service(&one),
+            Even,
+            10,
+            0.9,
+            hour,
+            &[10; 10],
+        );
+        let ours = Hedge::builder()
+            .after(Duration::from_millis(10))
+            .extra_load(1.0)
+            .repeats_if(|request: &u64| request.is_multiple_of(2));
+        let ours = ours.build().unwrap().protocol(Plain::new());
+        let begin = tokio::time::Instant::now();
+        let theirs = theirs.oneshot(request).await.unwrap();
+        let their_time = begin.elapsed();
+        let begin = tokio::time::Instant::now();
+        let ours = ours.layer(service(&other)).oneshot(request).await.unwrap();
+        let our_time = begin.elapsed();
+        assert_eq!((theirs, their_time), (ours, our_time), "{request} ms");
+        assert_eq!(
+            one.load(Ordering::SeqCst),
+            other.load(Ordering::SeqCst),
+            "{request} ms"
+        );
     }
 }

@@ -146,6 +146,11 @@ impl<A: Permit, B: Permit> Permit for Both<A, B> {
         self.1.pushback(wait);
     }
 
+    fn answered(&mut self) {
+        self.0.answered();
+        self.1.answered();
+    }
+
     fn quotas(&self, each: &mut dyn FnMut(&Quota)) {
         self.0.quotas(each);
         self.1.quotas(each);

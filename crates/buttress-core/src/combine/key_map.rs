@@ -4,19 +4,12 @@
 //! share: a call with a known key takes no exclusive lock. Eviction is CLOCK (Corbató 1968): a
 //! hand goes round the slab and takes the first entry worth taking, in a bounded number of steps.
 
+use crate::digest::{Digest, Digester};
 use crate::policy::Retention;
 use hashbrown::HashTable;
 use parking_lot::RwLock;
-use siphasher::sip128::{Hasher128, SipHasher13};
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// A key, as the map knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Digest {
-    high: u64,
-    low: u64,
-}
 
 /// There is no room for a new key: everything in reach is held by calls.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,7 +17,7 @@ pub(super) struct Full;
 
 pub(super) struct KeyMap<P> {
     shards: Box<[RwLock<Shard<P>>]>,
-    secret: SipHasher13,
+    digester: Digester,
 }
 
 impl<P> KeyMap<P> {
@@ -37,25 +30,18 @@ impl<P> KeyMap<P> {
         };
         // Where the keys don't divide evenly, the first shards hold one more.
         let capacity = |index| max_keys / shards + usize::from(index < max_keys % shards);
-        let seeds = RandomState::new();
         Self {
             shards: (0..shards)
                 .map(|index| RwLock::new(Shard::new(capacity(index))))
                 .collect(),
-            secret: SipHasher13::new_with_keys(seeds.hash_one(0), seeds.hash_one(1)),
+            digester: Digester::new(),
         }
     }
 
-    /// One digest for each key; two keys share one with a chance of 2⁻¹²⁸.
+    /// The key, as the map knows it.
     #[inline]
     pub(super) fn digest(&self, key: &impl Hash) -> Digest {
-        let mut hasher = self.secret;
-        key.hash(&mut hasher);
-        let digest = hasher.finish128();
-        Digest {
-            high: digest.h1,
-            low: digest.h2,
-        }
+        self.digester.digest(key)
     }
 
     /// How many keys are remembered. Slow: it visits each shard.

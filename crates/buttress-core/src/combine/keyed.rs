@@ -1,4 +1,5 @@
-use crate::combine::key_map::{Digest, Full, KeyMap};
+use crate::combine::key_map::{Full, KeyMap};
+use crate::digest::Digest;
 use crate::key::{Key, MissingKey};
 use crate::now::Now;
 use crate::policy::{Admission, PerKey, Policy};

@@ -80,6 +80,12 @@ impl<P: Permit> Permit for Option<P> {
         }
     }
 
+    fn answered(&mut self) {
+        if let Some(permit) = self {
+            permit.answered();
+        }
+    }
+
     fn quotas(&self, each: &mut dyn FnMut(&Quota)) {
         if let Some(permit) = self {
             permit.quotas(each);

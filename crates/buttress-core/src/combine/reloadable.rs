@@ -115,6 +115,10 @@ impl<P, H: Permit> Permit for OfPolicy<P, H> {
         self.held.pushback(wait);
     }
 
+    fn answered(&mut self) {
+        self.held.answered();
+    }
+
     fn quotas(&self, each: &mut dyn FnMut(&Quota)) {
         self.held.quotas(each);
     }

@@ -30,6 +30,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+pub(crate) use shelf::{enough_for_this_machine, of_this_thread};
+
 /// A number of slots, and a waiting room in front of them. Clones share both.
 ///
 /// A call holds a slot from admission to its end. Without a waiting room (the default) a call that

@@ -91,7 +91,7 @@ const MOST: usize = 4;
 
 /// How many shelves suffice for this machine: more than it has processors, so that two threads
 /// seldom share one, and few enough to search.
-pub(super) fn enough_for_this_machine() -> usize {
+pub(crate) fn enough_for_this_machine() -> usize {
     if cfg!(loom) {
         return 2;
     }
@@ -101,7 +101,7 @@ pub(super) fn enough_for_this_machine() -> usize {
 /// A number that differs from thread to thread.
 #[cfg(not(loom))]
 #[inline]
-pub(super) fn of_this_thread() -> usize {
+pub(crate) fn of_this_thread() -> usize {
     use std::sync::atomic::AtomicUsize;
     static THREADS: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
@@ -111,6 +111,6 @@ pub(super) fn of_this_thread() -> usize {
 }
 
 #[cfg(loom)]
-pub(super) fn of_this_thread() -> usize {
+pub(crate) fn of_this_thread() -> usize {
     super::loom_tests::NUMBER.with(std::cell::Cell::get)
 }

@@ -1,8 +1,7 @@
-use super::settle::Held;
+use super::settle::{self, Held};
 use crate::body::AnswerBody;
-use crate::clock;
 use buttress_core::pushback::Pushback;
-use buttress_core::{Now, Outcome, Permit};
+use buttress_core::{Outcome, Permit};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
@@ -41,15 +40,17 @@ where
     pub(super) fn new(body: B, permit: P, verdict: Verdict<E>) -> Self {
         let over = body.is_end_stream();
         let mut permit = Held::new(permit);
-        if let Verdict::Known(outcome @ (Outcome::Failure | Outcome::Overload)) = verdict {
-            // Whoever tries again does not read the failure's body first.
-            permit.failed_already(outcome);
-        }
+        let so_far = match verdict {
+            Verdict::Known(outcome) => Some(outcome),
+            Verdict::AtTheEnd(_) => None,
+        };
         let mut verdict = Some(verdict);
         if over {
             settle(&mut permit, &mut verdict, None, |eos| {
                 eos.classify_eos(None)
             });
+        } else {
+            permit.begins(so_far);
         }
         Self {
             body: AnswerBody::inner(body),
@@ -143,7 +144,7 @@ fn settle<P, E>(
         if let Some(trailers) = trailers {
             tell_pushback(&mut permit, outcome, trailers);
         }
-        permit.complete(outcome, &Now::lazy(clock::now));
+        settle::settle(permit, outcome);
     }
 }
 

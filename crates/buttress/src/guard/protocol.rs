@@ -1,6 +1,6 @@
-use crate::clock;
+use super::settle::settle;
 use buttress_core::protocol::Classify;
-use buttress_core::{Now, Permit, Plain, Reject};
+use buttress_core::{Permit, Plain, Reject};
 
 /// What a guard must know of a protocol: how to refuse, and when and how a call is over.
 ///
@@ -46,7 +46,7 @@ where
 
     #[inline]
     fn finish(protocol: Self, permit: P, result: Result<Res, Err>) -> Result<Res, Err> {
-        permit.complete(protocol.outcome(&result), &Now::lazy(clock::now));
+        settle(permit, protocol.outcome(&result));
         result
     }
 }
@@ -54,11 +54,11 @@ where
 #[cfg(feature = "http")]
 mod http {
     use super::GuardProtocol;
-    use crate::clock;
     use crate::guard::body::{GuardBody, Verdict, tell_pushback};
+    use crate::guard::settle::settle;
     use ::http::{HeaderMap, Request, Response};
     use buttress_core::protocol::announce;
-    use buttress_core::{Http, Now, Outcome, Permit, Quota, Reject};
+    use buttress_core::{Http, Outcome, Permit, Quota, Reject};
     use http_body::Body;
     use std::fmt::Display;
     use tower_http::classify::{ClassifiedResponse, ClassifyResponse, MakeClassifier};
@@ -92,7 +92,7 @@ mod http {
                 Ok(response) => response,
                 Err(error) => {
                     let outcome = classifier.classify_error(&error).into();
-                    permit.complete(outcome, &Now::lazy(clock::now));
+                    settle(permit, outcome);
                     return Err(error);
                 }
             };

@@ -8,8 +8,8 @@ use buttress_core::{Now, Outcome, Permit};
 #[derive(Debug)]
 pub(crate) struct Held<P: Permit> {
     permit: Option<P>,
-    /// What it means if the call goes no further.
-    if_dropped: Outcome,
+    /// What it means if the call goes no further; `None` if nothing.
+    if_dropped: Option<Outcome>,
 }
 
 impl<P: Permit> Held<P> {
@@ -17,7 +17,7 @@ impl<P: Permit> Held<P> {
     pub(crate) const fn new(permit: P) -> Self {
         Self {
             permit: Some(permit),
-            if_dropped: Outcome::Cancelled,
+            if_dropped: Some(Outcome::Cancelled),
         }
     }
 
@@ -26,16 +26,28 @@ impl<P: Permit> Held<P> {
     pub(crate) const fn nothing() -> Self {
         Self {
             permit: None,
-            if_dropped: Outcome::Cancelled,
+            if_dropped: Some(Outcome::Cancelled),
         }
     }
 
-    /// The caller knows already that the call did not do well. It may need no more of it, and
-    /// still that is no cancelled call.
+    /// The answer has begun, and looks like this. If it does not do well, the caller may need no
+    /// more of it, and still that is no cancelled call.
     #[inline]
     #[cfg(feature = "http")]
-    pub(crate) fn failed_already(&mut self, outcome: Outcome) {
-        self.if_dropped = outcome;
+    pub(crate) fn begins(&mut self, outcome: Option<Outcome>) {
+        match outcome {
+            Some(Outcome::Cancelled) => self.if_dropped = None,
+            Some(failed @ (Outcome::Failure | Outcome::Overload)) => {
+                self.if_dropped = Some(failed);
+            }
+            _ => {
+                if P::WANTS_OUTCOME
+                    && let Some(permit) = &mut self.permit
+                {
+                    permit.answered();
+                }
+            }
+        }
     }
 
     #[cfg(feature = "http")]
@@ -60,10 +72,20 @@ impl<P: Permit> Drop for Held<P> {
     #[inline]
     fn drop(&mut self) {
         if P::WANTS_OUTCOME
+            && let Some(outcome) = self.if_dropped
             && let Some(permit) = self.permit.take()
         {
-            permit.complete(self.if_dropped, &Now::lazy(clock::now));
+            permit.complete(outcome, &Now::lazy(clock::now));
         }
+    }
+}
+
+/// A call has ended, and this is how. One that never reached the callee is not told, so that the
+/// policy does not take it for one whose caller lost patience.
+#[inline]
+pub(crate) fn settle<P: Permit>(permit: P, outcome: Outcome) {
+    if !(P::WANTS_OUTCOME && outcome == Outcome::Cancelled) {
+        permit.complete(outcome, &Now::lazy(clock::now));
     }
 }
 

@@ -2,10 +2,13 @@ use super::judge::of_error;
 use super::peek::PeekBody;
 use super::replay::{KeptBody, ReplayBody};
 use super::{AnswerKind, Judge, Look, Repeat};
+use crate::clock;
 use crate::deadline::Deadline;
 use ::http::{HeaderMap, HeaderName, Request, Response, request};
+use buttress_core::deadline_header::parse_grpc_timeout;
 use buttress_core::protocol::is_grpc;
 use buttress_core::pushback::Pushback;
+use buttress_core::setting::LONGEST;
 use buttress_core::{Http, Outcome, Rejection};
 use http_body::Body;
 use std::fmt::Display;
@@ -37,9 +40,19 @@ where
         request.method().is_idempotent() || request.headers().contains_key(IDEMPOTENCY_KEY)
     }
 
+    /// The [`Deadline`] of the request, or what its `grpc-timeout` says if that is earlier.
     #[inline]
     fn deadline(&self, request: &Request<B>) -> Option<Instant> {
-        Deadline::of(request.extensions()).map(Deadline::instant)
+        let carried = Deadline::of(request.extensions()).map(Deadline::instant);
+        match request.headers().get(GRPC_TIMEOUT) {
+            None => carried,
+            Some(timeout) => {
+                let timeout = parse_grpc_timeout(timeout.as_bytes()).ok();
+                // A year at most, so that this does not overflow any platform's clock.
+                let stated = timeout.map(|time| clock::at_arrival() + time.min(LONGEST));
+                carried.into_iter().chain(stated).min()
+            }
+        }
     }
 
     #[inline]
@@ -138,8 +151,10 @@ where
 }
 
 fn with_pushback(outcome: Outcome, answer: AnswerKind, headers: &HeaderMap) -> Look {
-    let pushback = match outcome {
-        Outcome::Success => None,
+    // Of answers that count as a success there are some that are none: 409, ABORTED.
+    let pushback = match answer {
+        AnswerKind::GrpcStatus(0) => None,
+        AnswerKind::HttpStatus(status) if status.is_success() => None,
         _ => Pushback::of(headers),
     };
     Look {
@@ -156,6 +171,7 @@ fn grpc_code(headers: &HeaderMap) -> Option<u16> {
     Some(status.unwrap_or(2))
 }
 
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 use std::fmt;
@@ -34,6 +35,11 @@ impl<B: Body> PeekBody<B> {
             self.peeked = frame;
         }
         self.peeked.as_ref()?.as_ref().ok()
+    }
+
+    /// The trailers, if they were found to be the first frame.
+    pub(crate) fn peeked_trailers(&mut self) -> Option<&mut HeaderMap> {
+        self.peeked.as_mut()?.as_mut().ok()?.trailers_mut()
     }
 }
 

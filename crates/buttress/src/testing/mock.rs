@@ -1,6 +1,7 @@
 //! The service inside: it does what it is told, and remembers what was done to it.
 
 use super::call::Kind;
+use crate::repeat::ReplayBody;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::{Frame, SizeHint};
@@ -121,6 +122,31 @@ impl<K: Kind> Service<K::Request> for Mock<K> {
     type Future = MockFuture<K::Response, K::Error>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), K::Error>> {
+        self.become_ready()
+    }
+
+    fn call(&mut self, request: K::Request) -> Self::Future {
+        self.answer(|| K::respond(request))
+    }
+}
+
+/// Layers that repeat requests send them with bodies of their own.
+impl Service<Request<ReplayBody<Body>>> for Mock<HttpCalls> {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = MockFuture<Response<Body>, Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.become_ready()
+    }
+
+    fn call(&mut self, request: Request<ReplayBody<Body>>) -> Self::Future {
+        self.answer(|| HttpCalls::respond(request.map(|_| Body::default())))
+    }
+}
+
+impl<K: Kind> Mock<K> {
+    fn become_ready(&mut self) -> Poll<Result<(), K::Error>> {
         if self.script.fails_readiness.load(Ordering::SeqCst)
             && let Some(error) = K::error()
         {
@@ -130,7 +156,10 @@ impl<K: Kind> Service<K::Request> for Mock<K> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: K::Request) -> Self::Future {
+    fn answer(
+        &mut self,
+        respond: impl FnOnce() -> Result<K::Response, K::Error>,
+    ) -> MockFuture<K::Response, K::Error> {
         if !std::mem::take(&mut self.ready) {
             self.script.unready_calls.fetch_add(1, Ordering::SeqCst);
         }
@@ -150,7 +179,7 @@ impl<K: Kind> Service<K::Request> for Mock<K> {
             script: Arc::clone(&self.script),
             gate,
             polls: 0,
-            answer: Some(K::respond(request)),
+            answer: Some(respond()),
         }
     }
 }

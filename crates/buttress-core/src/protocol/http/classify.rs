@@ -19,7 +19,7 @@ use tower_http::classify::{
 /// | gRPC `CANCELLED`; a refusal by a layer further in | [`Cancelled`](Outcome::Cancelled) |
 /// | everything else, the client's mistakes included | [`Success`](Outcome::Success) |
 ///
-/// A 503 means anything from "too much to do" to "nobody at home". With a [`Pushback`] it is the
+/// A 503 means anything from "too much to do" to "nobody at home". With a [`Pushback`] that names a time it is the
 /// callee itself that speaks, and it is well enough to know when it will be better.
 ///
 /// A body that breaks off is a failure, and one that the caller drops is a cancelled call. The
@@ -122,8 +122,8 @@ fn grpc_outcome(headers: &HeaderMap) -> Option<Result<(), Outcome>> {
 
 fn unavailable(headers: &HeaderMap) -> Outcome {
     match Pushback::of(headers) {
-        Some(_) => Outcome::Overload,
-        None => Outcome::Failure,
+        Some(Pushback::After(_)) => Outcome::Overload,
+        Some(Pushback::Never) | None => Outcome::Failure,
     }
 }
 

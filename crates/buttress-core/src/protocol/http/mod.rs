@@ -29,7 +29,7 @@ use std::convert::Infallible;
 /// | reason | HTTP | gRPC |
 /// | --- | --- | --- |
 /// | `RateLimited` | 429 | `RESOURCE_EXHAUSTED` |
-/// | `BulkheadFull`, `WaitedTooLong`, `Overloaded`, `CircuitOpen`, `Draining`, `KeyUnavailable` | 503 | `UNAVAILABLE` |
+/// | `BulkheadFull`, `WaitedTooLong`, `Overloaded`, `CircuitOpen`, `Throttled`, `Draining`, `KeyUnavailable` | 503 | `UNAVAILABLE` |
 /// | `TimedOut`, `DeadlinePassed` | 504 | `DEADLINE_EXCEEDED` |
 /// | `BadDeadline`, `KeyMissing` | 400 | `INVALID_ARGUMENT` |
 ///

@@ -83,6 +83,7 @@ pub(super) const fn meaning(reason: Reason) -> &'static Meaning {
         Reason::WaitedTooLong => unavailable!("the call waited too long for its turn"),
         Reason::Overloaded => unavailable!("the service is overloaded"),
         Reason::CircuitOpen => unavailable!("the service is recovering"),
+        Reason::Throttled => unavailable!("the service turns calls away"),
         Reason::Draining => unavailable!("the service is shutting down"),
         Reason::KeyUnavailable => unavailable!("the service cannot tell who makes the call"),
         Reason::TimedOut => too_late!("the call took too long"),
@@ -121,7 +122,7 @@ const END: &str = "\"]}";
 mod tests {
     use super::*;
 
-    const REASONS: [Reason; 11] = [
+    const REASONS: [Reason; 12] = [
         Reason::TimedOut,
         Reason::DeadlinePassed,
         Reason::BadDeadline,
@@ -130,6 +131,7 @@ mod tests {
         Reason::RateLimited,
         Reason::Overloaded,
         Reason::CircuitOpen,
+        Reason::Throttled,
         Reason::Draining,
         Reason::KeyMissing,
         Reason::KeyUnavailable,
