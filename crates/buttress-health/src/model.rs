@@ -215,4 +215,4 @@ fn report(check: &CheckState, standing: Standing, fault: Option<&Fault>) {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -195,4 +195,4 @@ impl View<'_> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -42,6 +42,8 @@ struct Watched {
     name: &'static str,
     beats: Arc<AtomicU64>,
     silence: Silence,
+    /// Whether it has not been looked at, so that what passed is not its own.
+    is_new: bool,
 }
 
 impl Heartbeats {
@@ -57,6 +59,7 @@ impl Heartbeats {
             name,
             beats: Arc::clone(&beats),
             silence: Silence::new(allowed, 0),
+            is_new: true,
         };
         let mut all = self.watched.lock();
         all.retain(|other| other.name != name);
@@ -72,6 +75,8 @@ impl Heartbeats {
     pub(super) fn look(&self, passed: Duration, mut each: impl FnMut(&'static str, &Silence)) {
         for watched in self.watched.lock().iter_mut() {
             let beats = watched.beats.load(Ordering::Relaxed);
+            let is_new = std::mem::take(&mut watched.is_new);
+            let passed = if is_new { Duration::ZERO } else { passed };
             watched.silence.observe(passed, beats);
             each(watched.name, &watched.silence);
         }
@@ -84,5 +89,28 @@ impl Heartbeats {
             .iter()
             .map(|watched| watched.silence.allowed())
             .min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_heartbeat_is_not_blamed_for_the_time_before_it() {
+        let heartbeats = Arc::new(Heartbeats::default());
+        let silence = Duration::from_millis(50);
+        let heartbeat = heartbeats.add("consumer", silence).unwrap();
+        let look = |passed| {
+            let mut noticed = Vec::new();
+            heartbeats.look(passed, |_, silence| noticed.push(silence.too_long_for()));
+            noticed
+        };
+        assert_eq!(look(Duration::from_secs(1)), [None]);
+        assert_eq!(look(silence), [Some(Duration::ZERO)]);
+        heartbeat.beat();
+        assert_eq!(look(silence), [None]);
+        heartbeat.retire();
+        assert_eq!(look(silence), []);
     }
 }

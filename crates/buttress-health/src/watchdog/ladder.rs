@@ -135,10 +135,7 @@ mod tests {
             assert_eq!(STEPS.at(Some(Duration::from_secs(seconds))), step);
         }
         assert_eq!(STEPS.at(None), Step::Fine);
-        let patient = Steps {
-            end: None,
-            ..STEPS
-        };
+        let patient = Steps { end: None, ..STEPS };
         assert_eq!(patient.at(Some(Duration::MAX)), Step::Refusing);
     }
 

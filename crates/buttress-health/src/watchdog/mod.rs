@@ -231,4 +231,4 @@ impl WatchdogBuilder {
 const SHORTEST: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
-mod tests {}
+mod tests;

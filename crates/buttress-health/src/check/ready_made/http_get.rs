@@ -6,6 +6,7 @@ use http::{Request, Uri, header};
 use http_body_util::Empty;
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
+use std::pin::pin;
 
 /// Whether a URL answers with a status from 200 to 399, as Kubernetes has it. HTTP/1 without TLS,
 /// a connection of its own each time, and the body is not read.
@@ -61,15 +62,14 @@ impl HttpGet {
             .header(header::CONNECTION, "close")
             .body(Empty::<Bytes>::new())
             .map_err(Fault::new)?;
-        let answer = sender.send_request(request);
-        tokio::select! {
+        let mut answer = pin!(sender.send_request(request));
+        let answer = tokio::select! {
             biased;
-            answer = answer => Ok(answer.map_err(Fault::new)?.status()),
-            ended = connection => Err(match ended {
-                Ok(()) => Fault::new("hung up"),
-                Err(error) => Fault::new(error),
-            }),
-        }
+            answer = &mut answer => answer,
+            // It may end in the very moment in which it answers.
+            _ = connection => answer.await,
+        };
+        Ok(answer.map_err(Fault::new)?.status())
     }
 }
 
