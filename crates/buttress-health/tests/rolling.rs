@@ -40,7 +40,7 @@ struct Instance {
 #[derive(Clone, Copy)]
 struct Protocol {
     http2: bool,
-    start: fn(TcpListener, Health, Drain) -> JoinHandle<DrainReport<bool>>,
+    start: fn(TcpListener, &Health, Drain) -> JoinHandle<DrainReport<bool>>,
 }
 
 async fn start(protocol: Protocol) -> Instance {
@@ -48,7 +48,7 @@ async fn start(protocol: Protocol) -> Instance {
     let drain = Drain::builder(&health).notice(NOTICE).build().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let running = (protocol.start)(listener, health, drain.clone());
+    let running = (protocol.start)(listener, &health, drain.clone());
     Instance {
         address,
         drain,
@@ -56,7 +56,11 @@ async fn start(protocol: Protocol) -> Instance {
     }
 }
 
-fn with_axum(listener: TcpListener, health: Health, drain: Drain) -> JoinHandle<DrainReport<bool>> {
+fn with_axum(
+    listener: TcpListener,
+    health: &Health,
+    drain: Drain,
+) -> JoinHandle<DrainReport<bool>> {
     let hello = async || {
         // So that some are always in flight.
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -112,8 +116,13 @@ async fn client(load: Arc<Load>, http2: bool, mut turn: usize) {
             let address = ready[turn % ready.len()];
             match get(&client, address, "/hello").await {
                 Some(answer) if answer.status() == StatusCode::OK => {
-                    match answer.into_body().collect().await {
-                        Ok(body) if body.to_bytes() == "hello" => {
+                    match answer
+                        .into_body()
+                        .collect()
+                        .await
+                        .map(http_body_util::Collected::to_bytes)
+                    {
+                        Ok(body) if body == "hello" => {
                             load.served.fetch_add(1, Ordering::Relaxed);
                         }
                         other => load.failed.lock().push(format!("{other:?}")),
@@ -203,7 +212,7 @@ async fn no_grpc_call_fails_in_a_rolling_restart() {
 
     fn with_tonic(
         listener: TcpListener,
-        health: Health,
+        health: &Health,
         drain: Drain,
     ) -> JoinHandle<DrainReport<bool>> {
         let server = Server::builder()

@@ -1,6 +1,7 @@
 //! Messages to systemd, over a real datagram socket: one with a path, and an abstract one.
 #![cfg(all(target_os = "linux", feature = "systemd"))]
 #![allow(
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a test that cannot go on should say where"
 )]
