@@ -1,5 +1,6 @@
 //! Checks and what the endpoints make of them, on virtual time.
 #![allow(
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a test that cannot go on should say where"
 )]
@@ -288,7 +289,7 @@ proptest! {
             let (every, timeout) = (millis(every), millis(timeout));
             let database = Dependency::default();
             // What is slower than the timeout is bad from the beginning.
-            let delay = millis(delay).min(timeout - millis(1));
+            let delay = millis(delay).min(timeout.saturating_sub(millis(1)));
             let check = Check::readiness("database", database.check(delay)).hard();
             let health = with(check.every(every).timeout(timeout));
             let start = Instant::now();

@@ -1,5 +1,6 @@
 //! Nothing grows: an hour of virtual time with checks that pass, fail, hang and panic, under probes.
 #![allow(
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a test that cannot go on should say where"
 )]
