@@ -23,7 +23,7 @@ fn probe(criterion: &mut Criterion) {
     let runtime = one_thread();
     let (_health, mut endpoints) = endpoints(&runtime);
     // One of each check's runs has hung by now.
-    runtime.block_on(tokio::time::sleep(Duration::from_millis(50)));
+    runtime.block_on(async { tokio::time::sleep(Duration::from_millis(50)).await });
     let mut group = criterion.benchmark_group("probe");
     group.bench_function("bare", |bencher| {
         let mut service = service_fn(bare::<()>);

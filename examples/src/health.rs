@@ -115,7 +115,8 @@ impl Service {
             let grpc = async { grpc.await.map_err(BoxError::from) };
             tokio::try_join!(http, grpc).map(drop)
         };
-        drain.run(both).await
+        // Boxed, since it holds two servers.
+        drain.run(Box::pin(both)).await
     }
 }
 

@@ -10,8 +10,7 @@ use std::sync::Arc;
 /// How a process is: its checks, and what the endpoints say.
 ///
 /// It is a handle: clones share. The checks run while there is a clone, or a
-/// [`Drain`](crate::Drain) or [`Watchdog`](crate::Watchdog) made of one. Endpoints alone do not
-/// keep them running.
+/// [`Drain`](crate::Drain) made of one. Endpoints alone do not keep them running.
 ///
 /// ```
 /// use buttress_health::{Check, Endpoint, Health, Status, TcpConnect};
@@ -101,7 +100,7 @@ impl HealthBuilder {
     /// # Errors
     ///
     /// Names the first setting that makes no sense, its value and what is allowed: a name that two
-    /// checks have or that is none, an interval of 0, a timeout longer than the interval. It is
+    /// checks have, that is none, or that the endpoints use themselves, an interval of 0, a timeout longer than the interval. It is
     /// also an error if there are checks and this is not called within a tokio runtime.
     pub fn build(self) -> Result<Health, SettingError> {
         let mut names = BTreeSet::new();

@@ -14,7 +14,7 @@ use http_body_util::Empty;
 use std::convert::Infallible;
 use std::future::pending;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tower::{Layer, ServiceExt, service_fn};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -53,6 +53,16 @@ async fn nothing_closes_before_it_begins() {
     }
 }
 
+/// A server that holds nothing but the future must still learn of the end.
+#[tokio::test(start_paused = true)]
+async fn listeners_close_even_if_the_handle_is_dropped() {
+    let (health, drain) = drain();
+    let closing = drain.closing();
+    drain.begin();
+    drop((drain, health));
+    timeout(100 * SECOND, closing).await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_server_that_ends_in_time_is_a_clean_end() {
     let (_health, drain) = drain();
@@ -71,13 +81,9 @@ async fn a_server_that_ends_in_time_is_a_clean_end() {
     assert_eq!(drain.phase(), Phase::Over);
 }
 
-fn slow(
-    _: Request<()>,
-) -> impl Future<Output = Result<Response<Empty<Bytes>>, Infallible>> + Send + 'static {
-    async {
-        pending::<()>().await;
-        Ok(Response::new(Empty::new()))
-    }
+async fn slow(_: Request<()>) -> Result<Response<Empty<Bytes>>, Infallible> {
+    pending::<()>().await;
+    Ok(Response::new(Empty::new()))
 }
 
 #[tokio::test(start_paused = true)]
@@ -231,11 +237,10 @@ fn outside_a_runtime_it_is_refused() {
 #[cfg(unix)]
 mod signals {
     use super::*;
-    use crate::common::{PATIENCE, this_test};
+    use crate::common::{PATIENCE, is_a_process_of_its_own, this_test};
     use std::process::{ExitStatus, Stdio};
     use tokio::io::{AsyncBufReadExt, BufReader, Lines};
     use tokio::process::{Child, ChildStdout};
-    use tokio::time::timeout;
 
     struct Process {
         child: Child,
@@ -316,6 +321,9 @@ mod signals {
     #[tokio::test]
     #[ignore = "run by another test, as a process of its own"]
     async fn a_process_that_drains_at_once() {
+        if !is_a_process_of_its_own() {
+            return;
+        }
         let health = Health::builder().build().unwrap();
         let drain = Drain::builder(&health)
             .notice(Duration::ZERO)
@@ -330,6 +338,9 @@ mod signals {
     #[tokio::test]
     #[ignore = "run by another test, as a process of its own"]
     async fn a_process_that_never_drains() {
+        if !is_a_process_of_its_own() {
+            return;
+        }
         let health = Health::builder().build().unwrap();
         let drain = Drain::builder(&health).build().unwrap();
         drain.at_signals().unwrap();
@@ -342,6 +353,9 @@ mod signals {
     #[tokio::test]
     #[ignore = "run by another test, as a process of its own"]
     async fn a_process_that_is_stuck() {
+        if !is_a_process_of_its_own() {
+            return;
+        }
         let health = Health::builder().build().unwrap();
         let drain = Drain::builder(&health).build().unwrap();
         drain.at_signals().unwrap();

@@ -156,7 +156,7 @@ async fn restarts(protocol: Protocol) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    served(100).await;
+    timeout(PATIENCE, served(100)).await.unwrap();
     for instance in old {
         let new = start(protocol).await;
         load.instances.lock().push(new.address);
@@ -173,7 +173,7 @@ async fn restarts(protocol: Protocol) {
         load.instances
             .lock()
             .retain(|address| *address != instance.address);
-        served(50).await;
+        timeout(PATIENCE, served(50)).await.unwrap();
     }
     load.stop.store(true, Ordering::Relaxed);
     for client in clients {

@@ -1,5 +1,6 @@
 //! Processes that are truly stuck, until their watchdog ends them.
 #![allow(
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test that cannot go on should say where"
 )]
@@ -7,7 +8,7 @@
 mod common;
 
 use buttress_health::{Health, Watchdog, WatchdogBuilder, exit_code};
-use common::{PATIENCE, this_test};
+use common::{PATIENCE, is_a_process_of_its_own, this_test};
 use std::process::Output;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -72,6 +73,9 @@ fn block_for_ever() {
 #[tokio::test]
 #[ignore = "run by another test, as a process of its own"]
 async fn a_process_whose_only_thread_is_blocked() {
+    if !is_a_process_of_its_own() {
+        return;
+    }
     tracing::subscriber::set_global_default(log::Lines).unwrap();
     let _watchdog = quick().build().unwrap();
     block_for_ever();
@@ -80,6 +84,9 @@ async fn a_process_whose_only_thread_is_blocked() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "run by another test, as a process of its own"]
 async fn a_process_whose_workers_wait_for_each_other() {
+    if !is_a_process_of_its_own() {
+        return;
+    }
     let _watchdog = quick().exit_code(99).build().unwrap();
     let (left, right) = (parking_lot::Mutex::new(()), parking_lot::Mutex::new(()));
     let locks = std::sync::Arc::new((left, right));
@@ -87,9 +94,10 @@ async fn a_process_whose_workers_wait_for_each_other() {
     for is_first in [true, false] {
         let (locks, both) = (std::sync::Arc::clone(&locks), std::sync::Arc::clone(&both));
         tokio::spawn(async move {
-            let (mine, other) = match is_first {
-                true => (&locks.0, &locks.1),
-                false => (&locks.1, &locks.0),
+            let (mine, other) = if is_first {
+                (&locks.0, &locks.1)
+            } else {
+                (&locks.1, &locks.0)
             };
             let _mine = mine.lock();
             both.wait();
@@ -102,6 +110,9 @@ async fn a_process_whose_workers_wait_for_each_other() {
 #[tokio::test]
 #[ignore = "run by another test, as a process of its own"]
 async fn a_process_whose_log_is_stuck() {
+    if !is_a_process_of_its_own() {
+        return;
+    }
     tracing::subscriber::set_global_default(log::Stuck).unwrap();
     let _watchdog = quick().build().unwrap();
     block_for_ever();

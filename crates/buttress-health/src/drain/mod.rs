@@ -226,10 +226,11 @@ impl Drain {
     }
 
     fn reaches(&self, phase: Phase) -> impl Future<Output = ()> + Send + use<> {
-        let shared = Arc::clone(self.inner.health.shared());
+        // The handle goes with it: without one, nobody would end the notice.
+        let drain = self.clone();
         async move {
-            let mut news = shared.news();
-            // The sender is in `shared`, so it does not go away.
+            let mut news = drain.inner.health.shared().news();
+            // The sender is in there, too, so it does not go away.
             let _ = news.wait_for(|news| news.phase >= phase).await;
         }
     }

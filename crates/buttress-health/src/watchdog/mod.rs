@@ -160,7 +160,7 @@ impl WatchdogBuilder {
     }
 
     /// The code with which the process is ended: 1 to 255,
-    /// [`exit_code::STUCK`](crate::exit_code::STUCK) by default.
+    /// [`exit_code::STUCK`] by default.
     pub fn exit_code(mut self, code: i32) -> Self {
         self.exit_code = code;
         self

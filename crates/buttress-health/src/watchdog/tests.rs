@@ -68,7 +68,7 @@ async fn a_runtime_under_heavy_but_moving_load_is_not_taken_for_stuck() {
         tokio::spawn(async move {
             while stop.looks() < 24 {
                 let mut number = 1_u64;
-                for step in 0..200_000_u64 {
+                for step in 0..50_000_u64 {
                     number = std::hint::black_box(number.wrapping_mul(step | 1));
                 }
                 tokio::task::yield_now().await;

@@ -14,6 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
 /// Tells the thread to end.
 #[derive(Debug, Default)]
@@ -74,18 +75,16 @@ impl Guarding {
             let pulse = Arc::new(Pulse::default());
             let answering = Arc::clone(&pulse);
             let task = runtime.spawn(answer(answering));
+            let task = Answering(task.abort_handle());
             let name = thread::Builder::new().name("watchdog".to_owned());
             let watch = Watch {
                 pulse,
                 reporter,
                 standing: BTreeMap::new(),
                 guarding: self,
+                _task: task,
             };
-            let abort = task.abort_handle();
-            name.spawn(move || {
-                watch.run();
-                abort.abort();
-            })
+            name.spawn(move || watch.run())
         });
         started.map(drop).map_err(|error| {
             shared.without_watchdog();
@@ -112,6 +111,15 @@ async fn answer(pulse: Arc<Pulse>) {
     }
 }
 
+/// The task that answers, which ends with the thread.
+struct Answering(AbortHandle);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 struct Gone<'a>(&'a AtomicBool);
 
 impl Drop for Gone<'_> {
@@ -126,6 +134,7 @@ struct Watch {
     reporter: Reporter,
     /// The step at which each thing is that is not fine.
     standing: BTreeMap<String, Step>,
+    _task: Answering,
 }
 
 /// Something that is wrong: what, for how long in all, and at which step that is.

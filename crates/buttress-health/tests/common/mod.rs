@@ -35,10 +35,18 @@ pub(crate) fn probe_at_once(endpoints: &mut Endpoints, path: &'static str) -> u1
     answer.unwrap().status().as_u16()
 }
 
+/// Whether this is such a process. Otherwise `--ignored` would run what never ends.
+pub(crate) fn is_a_process_of_its_own() -> bool {
+    std::env::var_os(CHILD).is_some()
+}
+
+const CHILD: &str = "BUTTRESS_HEALTH_TEST_CHILD";
+
 /// This very test binary, to run one of its tests as a process of its own.
 pub(crate) fn this_test(name: &str) -> tokio::process::Command {
     let mut command = tokio::process::Command::new(std::env::current_exe().unwrap());
     command
+        .env(CHILD, "1")
         .args(["--exact", name, "--ignored", "--nocapture"])
         .kill_on_drop(true);
     command
