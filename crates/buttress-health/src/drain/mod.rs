@@ -20,6 +20,7 @@ pub use service::Farewell;
 
 use crate::health::{Health, within_a_runtime};
 use crate::phase::Phase;
+use crate::shared::Shared;
 use background::Background;
 use buttress::SettingError;
 use buttress_core::setting::{LONGEST, check_duration};
@@ -290,7 +291,8 @@ impl DrainBuilder {
         let grace = check_duration("grace", self.grace)?;
         let background_grace = check_duration("background_grace", self.background_grace)?;
         let runtime = within_a_runtime()?;
-        let notice = runtime.spawn(end_the_notice(self.health.clone(), self.notice));
+        let shared = Arc::clone(self.health.shared());
+        let notice = runtime.spawn(end_the_notice(shared, self.notice));
         Ok(Drain {
             inner: Arc::new(Inner {
                 health: self.health,
@@ -304,11 +306,8 @@ impl DrainBuilder {
     }
 }
 
-/// The one that is told last is the listener.
-async fn end_the_notice(health: Health, notice: Duration) {
-    let shared = Arc::clone(health.shared());
-    // Not the handle: it would keep the checks running.
-    drop(health);
+/// It holds no handle, which would keep itself alive.
+async fn end_the_notice(shared: Arc<Shared>, notice: Duration) {
     let mut news = shared.news();
     let _ = news.wait_for(|news| news.phase >= Phase::Noticing).await;
     tracing::info!(
