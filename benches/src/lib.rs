@@ -17,6 +17,7 @@
 pub mod breaker;
 pub mod coalesce;
 pub mod hedge;
+pub mod health;
 pub mod inner;
 pub mod loopback;
 

@@ -1,10 +1,14 @@
 //! Services that run, each with one command. The binaries are next to this folder, named after what
 //! they show; what they serve is here, so that the tests serve the same.
+//! Services that run, each with one command. The binaries are in `quickstart.rs`, `grpc.rs` and
+//! `health.rs`;
+//! what they serve is here, so that the tests serve the same.
 
 pub mod downstream;
 pub mod grpc;
 pub mod grpc_client;
 pub mod local;
+pub mod health;
 pub mod quickstart;
 pub mod reqwest;
 mod stop;
@@ -16,11 +20,12 @@ use std::env;
 use tokio::net::TcpListener;
 use tower::BoxError;
 
-/// Listens on 127.0.0.1, at the port that `PORT` says, or else at `port`.
+/// Listens on 127.0.0.1 or on the host that `HOST` says, at the port that `PORT` says, or else at
+/// `port`.
 ///
 /// # Errors
 ///
-/// `PORT` is no port, or it is taken.
+/// `PORT` is no port, or it is taken, or `HOST` is not one of this machine's.
 pub async fn listen(port: u16) -> Result<TcpListener, BoxError> {
     let port = match env::var("PORT") {
         Ok(port) => port.parse().map_err(|_| {
@@ -28,7 +33,8 @@ pub async fn listen(port: u16) -> Result<TcpListener, BoxError> {
         })?,
         Err(_) => port,
     };
-    let listener = TcpListener::bind(("127.0.0.1", port)).await;
+    let host = env::var("HOST").unwrap_or_else(|_| "127.0.0.1".to_owned());
+    let listener = TcpListener::bind((&*host, port)).await;
     Ok(listener.map_err(|error| format!("port {port}: {error}; PORT=0 takes any free one"))?)
 }
 

@@ -9,81 +9,18 @@ mod common;
 
 use buttress_examples::grpc::greeter::HelloRequest;
 use buttress_examples::grpc::greeter::greeter_client::GreeterClient;
+use common::process::{Process, built};
 use common::status;
 use reqwest::StatusCode;
-use std::process::{ExitStatus, Output, Stdio};
-use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use std::process::Output;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::Command;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
-
-/// An example that runs until the test ends, however it ends.
-struct Process {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-    url: String,
-}
-
-impl Process {
-    /// Starts the example on any free port, and reads all that it prints about itself.
-    async fn start(example: &str) -> Self {
-        let mut child = built(example).env("PORT", "0").spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = lines.next_line().await.unwrap().unwrap();
-        let url = first.strip_prefix("listening on ").unwrap().to_owned();
-        while !lines
-            .next_line()
-            .await
-            .unwrap()
-            .unwrap()
-            .starts_with("Ctrl-C")
-        {}
-        Self { child, lines, url }
-    }
-
-    async fn signal(&self, signal: &str) {
-        let id = self.child.id().unwrap().to_string();
-        let kill = Command::new("kill").args([signal, &id]).status().await;
-        assert!(kill.unwrap().success());
-    }
-
-    /// Waits for the end, which must come, and must be announced.
-    async fn end(mut self) -> ExitStatus {
-        let status = timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap();
-        assert_eq!(self.lines.next_line().await.unwrap().unwrap(), "stopped");
-        status
-    }
-}
-
-/// Examples are built next to the tests.
-fn built(example: &str) -> Command {
-    let test = std::env::current_exe().unwrap();
-    let path = test
-        .ancestors()
-        .nth(2)
-        .unwrap()
-        .join("examples")
-        .join(example);
-    assert!(
-        path.exists(),
-        "first: cargo build -p buttress-examples --examples"
-    );
-    let mut command = Command::new(path);
-    command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
-}
-
-/// Only a hang takes so long.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn each_example_stops_when_it_is_asked_to() {
-    for example in ["quickstart", "grpc"] {
+    for example in ["quickstart", "grpc", "health"] {
         for signal in ["-INT", "-TERM"] {
             let process = Process::start(example).await;
             assert!(

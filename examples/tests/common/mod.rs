@@ -5,6 +5,8 @@
     reason = "a test that cannot go on should say where"
 )]
 
+pub(crate) mod process;
+
 use axum::Router;
 use bytes::Bytes;
 use http_body_util::Full;

@@ -1,0 +1,36 @@
+/// What taking a process down came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DrainReport<T> {
+    /// What the server returned; `None` if the grace was over first, and it was cut off.
+    pub output: Option<T>,
+    /// How many calls were in flight when the server was cut off, of those that went through the
+    /// layer.
+    pub calls: usize,
+    /// Background work that was cut off, by name.
+    pub background: Vec<&'static str>,
+}
+
+impl<T> DrainReport<T> {
+    /// Whether nothing was cut off.
+    pub fn is_clean(&self) -> bool {
+        self.output.is_some() && self.background.is_empty()
+    }
+
+    pub(super) fn log(&self) {
+        let Self {
+            calls, background, ..
+        } = self;
+        if self.is_clean() {
+            tracing::info!("drained: nothing was cut off");
+        } else {
+            let server = self.output.is_none();
+            tracing::warn!(
+                server,
+                calls,
+                ?background,
+                "drained: cut off what took too long"
+            );
+        }
+    }
+}
