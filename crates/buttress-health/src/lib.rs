@@ -70,7 +70,8 @@ pub mod watchdog;
 #[cfg(unix)]
 pub use check::DiskSpace;
 pub use check::{
-    Blocking, BulkheadSaturation, Check, Fault, HttpGet, Inspect, Load, Saturation, TcpConnect,
+    Blocking, BreakerState, BulkheadSaturation, Check, Fault, HttpGet, Inspect, Load, Saturation,
+    TcpConnect,
 };
 pub use drain::{Drain, DrainBuilder, DrainReport};
 pub use endpoints::{EndpointServer, Endpoints};

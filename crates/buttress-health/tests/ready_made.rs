@@ -4,13 +4,16 @@
     reason = "a test that cannot go on should say where"
 )]
 
-use buttress::{Admission, Bulkhead, Now, Policy};
-use buttress_health::{BulkheadSaturation, Fault, HttpGet, Inspect, Load, Saturation, TcpConnect};
+use buttress::{Admission, Bulkhead, CircuitBreaker, CircuitState, Now, Plain, Policy};
+use buttress_health::{
+    BreakerState, BulkheadSaturation, Fault, HttpGet, Inspect, Load, Saturation, TcpConnect,
+};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tower::{BoxError, Layer, ServiceExt, service_fn};
 
 /// A port where nobody listens.
 async fn nobody() -> u16 {
@@ -138,6 +141,27 @@ async fn a_bulkhead_is_saturated_when_its_slots_are_taken() {
     assert_eq!(all.inspect().await.unwrap_err().reason(), "4 of 4 taken");
     drop(permits);
     assert_eq!(half.inspect().await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_is_unwell_while_it_refuses_calls() {
+    let breaker = CircuitBreaker::new("payments").unwrap();
+    let check = BreakerState::of(&breaker);
+    assert_eq!(check.inspect().await, Ok(()));
+    let down = service_fn(|()| async { Err::<(), BoxError>("down".into()) });
+    let service = breaker.protocol(Plain::new()).layer(down);
+    while breaker.state() == CircuitState::Closed {
+        assert!(service.clone().oneshot(()).await.is_err());
+    }
+    let fault = check.inspect().await.unwrap_err();
+    assert_eq!(fault.reason(), "the circuit is open");
+    // Half-open, it needs calls, or it would never close again.
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    assert_eq!(breaker.state(), CircuitState::HalfOpen);
+    assert_eq!(check.inspect().await, Ok(()));
+    breaker.force_open();
+    let fault = check.inspect().await.unwrap_err();
+    assert_eq!(fault.reason(), "the circuit is forced open");
 }
 
 #[tokio::test]

@@ -7,7 +7,9 @@ mod runner;
 
 #[cfg(unix)]
 pub use ready_made::DiskSpace;
-pub use ready_made::{Blocking, BulkheadSaturation, HttpGet, Load, Saturation, TcpConnect};
+pub use ready_made::{
+    Blocking, BreakerState, BulkheadSaturation, HttpGet, Load, Saturation, TcpConnect,
+};
 
 pub(crate) use hysteresis::{Hysteresis, Standing};
 pub use inspect::{ByClosure, Fault, Inspect};
@@ -58,7 +60,7 @@ pub enum Kind {
 /// | kind | default |
 /// | --- | --- |
 /// | readiness | soft |
-/// | liveness | hard; soft if it asks a dependency ([`TcpConnect`], [`HttpGet`]) |
+/// | liveness | hard; soft if it asks a dependency ([`TcpConnect`], [`HttpGet`], [`BreakerState`]) |
 /// | startup | hard: an instance that has not started is not in rotation |
 ///
 /// # How it fails when misused

@@ -1,6 +1,7 @@
 //! Checks that are ready to use.
 
 mod blocking;
+mod breaker;
 #[cfg(unix)]
 mod disk;
 mod http_get;
@@ -8,6 +9,7 @@ mod saturation;
 mod tcp;
 
 pub use blocking::Blocking;
+pub use breaker::BreakerState;
 #[cfg(unix)]
 pub use disk::DiskSpace;
 pub use http_get::HttpGet;
