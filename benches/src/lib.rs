@@ -16,8 +16,8 @@
 
 pub mod breaker;
 pub mod coalesce;
-pub mod hedge;
 pub mod health;
+pub mod hedge;
 pub mod inner;
 pub mod loopback;
 

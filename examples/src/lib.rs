@@ -7,8 +7,8 @@
 pub mod downstream;
 pub mod grpc;
 pub mod grpc_client;
-pub mod local;
 pub mod health;
+pub mod local;
 pub mod quickstart;
 pub mod reqwest;
 mod stop;
