@@ -8,6 +8,7 @@ use std::thread;
 /// A runtime of its own that can be blocked, and a watchdog of it.
 struct Patient {
     watchdog: Watchdog,
+    thread: thread::JoinHandle<()>,
     /// Each message blocks the runtime until the receiver in it is answered or dropped.
     block: tokio::sync::mpsc::UnboundedSender<mpsc::Receiver<()>>,
 }
@@ -15,7 +16,7 @@ struct Patient {
 fn patient(build: impl FnOnce() -> Watchdog + Send + 'static) -> Patient {
     let (block, mut blocks) = tokio::sync::mpsc::unbounded_channel::<mpsc::Receiver<()>>();
     let (send, watchdog) = mpsc::channel();
-    thread::spawn(move || {
+    let thread = thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
@@ -28,7 +29,11 @@ fn patient(build: impl FnOnce() -> Watchdog + Send + 'static) -> Patient {
         });
     });
     let watchdog = watchdog.recv().unwrap();
-    Patient { watchdog, block }
+    Patient {
+        watchdog,
+        thread,
+        block,
+    }
 }
 
 fn quick(health: &Health) -> WatchdogBuilder {
@@ -133,8 +138,12 @@ async fn a_runtime_that_was_shut_down_is_nothing_to_complain_of() {
     let watched = health.clone();
     let patient = patient(move || quick(&watched).build().unwrap());
     drop(patient.block);
+    patient.thread.join().unwrap();
     let watchdog = patient.watchdog;
-    while watchdog.stop.looks() < 40 {
+    // It may have been waited for while it went down.
+    health.until(Endpoint::Live, Status::Pass).await;
+    let looks = watchdog.stop.looks() + 2;
+    while watchdog.stop.looks() < looks + 40 {
         tokio::task::yield_now().await;
     }
     assert_eq!(health.status(Endpoint::Live), Status::Pass);

@@ -73,7 +73,7 @@ impl Guarding {
         let shared = Arc::clone(&self.shared);
         let started = Reporter::start().and_then(|reporter| {
             let pulse = Arc::new(Pulse::default());
-            let answering = Arc::clone(&pulse);
+            let answering = Gone(Arc::clone(&pulse));
             let task = runtime.spawn(answer(answering));
             let task = Answering(task.abort_handle());
             let name = thread::Builder::new().name("watchdog".to_owned());
@@ -103,8 +103,8 @@ struct Pulse {
     gone: AtomicBool,
 }
 
-async fn answer(pulse: Arc<Pulse>) {
-    let _gone = Gone(&pulse.gone);
+async fn answer(pulse: Gone) {
+    let Gone(pulse) = &pulse;
     loop {
         pulse.asked.notified().await;
         pulse.answers.fetch_add(1, Ordering::Relaxed);
@@ -120,11 +120,12 @@ impl Drop for Answering {
     }
 }
 
-struct Gone<'a>(&'a AtomicBool);
+/// Handed to the task, not made by it: a runtime can be shut down before it has run the task once.
+struct Gone(Arc<Pulse>);
 
-impl Drop for Gone<'_> {
+impl Drop for Gone {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.gone.store(true, Ordering::Relaxed);
     }
 }
 
@@ -255,4 +256,16 @@ fn end(code: i32) -> ! {
 #[cfg(not(unix))]
 fn end(code: i32) -> ! {
     std::process::exit(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runtime_that_ends_before_its_first_answer_is_gone() {
+        let pulse = Arc::new(Pulse::default());
+        drop(answer(Gone(Arc::clone(&pulse))));
+        assert!(pulse.gone.load(Ordering::Relaxed));
+    }
 }
