@@ -12,6 +12,8 @@ use std::task::{Context, Poll};
 #[pin_project]
 pub struct PeekBody<B: Body> {
     peeked: Option<Result<Frame<B::Data>, B::Error>>,
+    /// Whether looking met the end, after which the inner body must not be polled again.
+    ended: bool,
     #[pin]
     body: B,
 }
@@ -20,8 +22,11 @@ impl<B: Body> PeekBody<B> {
     /// A body that nobody looked at.
     #[inline]
     pub(super) const fn new(body: B) -> Self {
-        let peeked = None;
-        Self { peeked, body }
+        Self {
+            peeked: None,
+            ended: false,
+            body,
+        }
     }
 
     /// The first frame, if it is there already. Nothing is awaited.
@@ -32,6 +37,7 @@ impl<B: Body> PeekBody<B> {
         if self.peeked.is_none()
             && let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context)
         {
+            self.ended = frame.is_none();
             self.peeked = frame;
         }
         self.peeked.as_ref()?.as_ref().ok()
@@ -55,13 +61,14 @@ impl<B: Body> Body for PeekBody<B> {
         let this = self.project();
         match this.peeked.take() {
             Some(frame) => Poll::Ready(Some(frame)),
+            None if *this.ended => Poll::Ready(None),
             None => this.body.poll_frame(context),
         }
     }
 
     #[inline]
     fn is_end_stream(&self) -> bool {
-        self.peeked.is_none() && self.body.is_end_stream()
+        self.peeked.is_none() && (self.ended || self.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
