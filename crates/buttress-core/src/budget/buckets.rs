@@ -91,33 +91,48 @@ fn change(bucket: &AtomicU64, change: impl Fn(Count) -> Option<Count>) {
     }
 }
 
-/// What a bucket holds: 48 bits of events, more than there can be in a second, and 16 of the second,
-/// without the four that its place tells. So it is mistaken for another only after twelve days to
-/// the second in which nothing was written to it.
+/// What a bucket holds: 32 bits of events, more than there can be in a second, and 32 of the second,
+/// without the four that its place tells. So it is mistaken for another only after two thousand years
+/// in which nothing was written to it.
 #[derive(Clone, Copy)]
 struct Count(u64);
 
 impl Count {
     const fn events(self) -> u64 {
-        self.0 & ((1 << 48) - 1)
+        self.0 & ((1 << 32) - 1)
     }
 
     const fn is_of(self, second: u64) -> bool {
-        self.0 >> 48 == tag(second)
+        self.0 >> 32 == tag(second)
     }
 
     /// Itself, or an empty one if it is of an earlier second. One that is of a little later second
     /// is left as it is: the time of some calls is behind.
     const fn in_second(self, second: u64) -> Self {
-        let ahead = (self.0 >> 48).wrapping_sub(tag(second)) & 0xffff;
+        let ahead = (self.0 >> 32).wrapping_sub(tag(second)) & 0xffff_ffff;
         if ahead < 16 {
             self
         } else {
-            Self(tag(second) << 48)
+            Self(tag(second) << 32)
         }
     }
 }
 
 const fn tag(second: u64) -> u64 {
-    (second / BUCKETS as u64) & 0xffff
+    (second / BUCKETS as u64) & 0xffff_ffff
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_that_rested_for_days_is_taken_for_an_old_one() {
+        for sixteens in [65_521, 65_535, 65_536, 1 << 31] {
+            let buckets = Buckets::new();
+            let second = FIRST + sixteens * BUCKETS as u64;
+            buckets.add(1, second);
+            assert_eq!(buckets.sum(second), 1, "after {sixteens} times 16 s");
+        }
+    }
 }
