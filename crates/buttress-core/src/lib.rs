@@ -16,6 +16,8 @@
 //! | [`Rejection`] | why a call was refused |
 //! | [`Protocol`] | what these words mean for one kind of service: [`Plain`] or `Http` |
 //! | [`Slots`] | the state machine of a bulkhead |
+//! | [`AdaptiveSlots`] | slots whose number is found by a [`Limit`] |
+//! | [`Latencies`] | a histogram that forgets, for quantiles of recent latencies |
 //! | [`RateLimiter`] | the state machine of a rate limit, over [`Gcra`] or [`SlidingWindow`] |
 //! | [`Keyed`], [`Reloadable`], tuples, `Option` | policies made of policies |
 //!
@@ -41,6 +43,8 @@ pub mod combine;
 #[cfg(feature = "http")]
 pub mod deadline_header;
 mod key;
+mod latencies;
+pub mod limit;
 mod never;
 mod now;
 mod outcome;
@@ -49,6 +53,7 @@ pub mod protocol;
 #[cfg(feature = "http")]
 pub mod pushback;
 mod quota;
+mod random;
 pub mod rate;
 mod rejection;
 pub mod setting;
@@ -57,6 +62,8 @@ mod sync;
 
 pub use combine::{Keyed, Reloadable};
 pub use key::{Key, MissingKey, by_fn};
+pub use latencies::Latencies;
+pub use limit::{AdaptiveSlots, Limit};
 pub use never::Never;
 pub use now::Now;
 pub use outcome::Outcome;
@@ -65,6 +72,7 @@ pub use policy::{Admission, PerKey, Permit, Policy, Retention};
 pub use protocol::Http;
 pub use protocol::{Plain, Protocol, Reject};
 pub use quota::Quota;
+pub use random::Random;
 pub use rate::{Gcra, RateLimiter, SlidingWindow};
 pub use rejection::{Reason, Rejection};
 pub use setting::SettingError;

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod adaptive;
 #[cfg(feature = "http")]
 mod body;
 mod bulkhead;
@@ -20,7 +21,9 @@ pub mod testing;
 pub mod timeout;
 mod timer;
 
+pub use adaptive::{AdaptiveLimit, AdaptiveLimitBuilder};
 pub use bulkhead::{Bulkhead, BulkheadBuilder};
+pub use buttress_core::limit;
 pub use buttress_core::protocol;
 pub use buttress_core::rate;
 pub use buttress_core::{

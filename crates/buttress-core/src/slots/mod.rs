@@ -132,10 +132,21 @@ impl Slots {
         Self::with(self.limit(), settings, self.shelves.len())
     }
 
+    /// How many shelves there are.
+    pub(crate) fn shelves(&self) -> usize {
+        self.shelves.len()
+    }
+
+    /// The number of this thread's.
+    #[inline]
+    pub(crate) fn shelf_of_this_thread(&self) -> usize {
+        shelf::of_this_thread() % self.shelves.len()
+    }
+
     /// This thread's shelf.
     #[inline]
     fn shelf(&self) -> &Arc<Shelf> {
-        &self.shelves[shelf::of_this_thread() % self.shelves.len()]
+        &self.shelves[self.shelf_of_this_thread()]
     }
 
     #[inline]

@@ -1,0 +1,271 @@
+use super::collector::Collector;
+use super::tally::Tally;
+use super::{LatencyQuantile, Limit};
+use crate::now::Now;
+use crate::outcome::Outcome;
+use crate::policy::{Admission, PerKey, Permit, Policy, Retention};
+use crate::rejection::Rejection;
+use crate::setting::SettingError;
+use crate::slots::{Slot, Slots, Turn};
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// [`Slots`] whose number is found by a [`Limit`]. Clones share everything.
+///
+/// A call's latency counts from its admission, so time in the waiting room is not the callee's.
+/// Calls that end as [cancelled](Outcome::Cancelled) teach nothing.
+pub struct AdaptiveSlots<L = LatencyQuantile> {
+    slots: Slots,
+    lanes: Arc<[Arc<Lane<L>>]>,
+}
+
+/// A thread's way to what all share, with a reference count of its own.
+#[repr(align(128))]
+struct Lane<L> {
+    index: usize,
+    shared: Arc<Shared<L>>,
+}
+
+struct Shared<L> {
+    slots: Slots,
+    collector: Collector<L>,
+}
+
+impl<L: Limit + Clone> AdaptiveSlots<L> {
+    /// Slots as many as `algorithm` says, and no waiting room. The name is `"adaptive-limit"`.
+    ///
+    /// # Errors
+    ///
+    /// A setting of the algorithm makes no sense.
+    pub fn new(algorithm: L) -> Result<Self, SettingError> {
+        algorithm.check()?;
+        let slots = Slots::new(algorithm.limit().max(1))?.named("adaptive-limit")?;
+        Ok(Self::with(slots, algorithm))
+    }
+
+    /// Lets at most `places` calls wait, from 1 to 1 000 000, each for `longest_wait` at most.
+    ///
+    /// # Errors
+    ///
+    /// `places` is out of range, or `longest_wait` is 0 or longer than a year.
+    pub fn waiting_room(self, places: u32, longest_wait: Duration) -> Result<Self, SettingError> {
+        let slots = self.slots.clone().waiting_room(places, longest_wait)?;
+        Ok(Self::with(slots, self.algorithm()))
+    }
+
+    /// The name that refusals carry.
+    ///
+    /// # Errors
+    ///
+    /// `name` is not 1 to 64 printable ASCII characters.
+    pub fn named(self, name: &'static str) -> Result<Self, SettingError> {
+        let slots = self.slots.clone().named(name)?;
+        Ok(Self::with(slots, self.algorithm()))
+    }
+
+    /// Slots with the same settings that share nothing with these, for one of many keys. They begin
+    /// with what these have learnt so far.
+    pub fn fresh(&self) -> Self {
+        Self::with(self.slots.fresh(), self.algorithm())
+    }
+
+    /// The algorithm as it is now.
+    pub fn algorithm(&self) -> L {
+        self.shared().collector.with_algorithm(L::clone)
+    }
+
+    fn with(slots: Slots, algorithm: L) -> Self {
+        let lanes = slots.shelves();
+        let shared = Arc::new(Shared {
+            slots: slots.clone(),
+            collector: Collector::new(algorithm, lanes),
+        });
+        let lane = |index| {
+            Arc::new(Lane {
+                index,
+                shared: Arc::clone(&shared),
+            })
+        };
+        Self {
+            slots,
+            lanes: (0..lanes).map(lane).collect(),
+        }
+    }
+}
+
+impl<L> AdaptiveSlots<L> {
+    /// How many calls may be under way at once, as of now.
+    pub fn limit(&self) -> u32 {
+        self.slots.limit()
+    }
+
+    /// How many are. While calls come and go on other threads it is a moment's estimate.
+    pub fn taken(&self) -> usize {
+        self.slots.taken()
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.slots.waiting()
+    }
+
+    #[inline]
+    fn lane(&self) -> &Arc<Lane<L>> {
+        &self.lanes[self.slots.shelf_of_this_thread()]
+    }
+
+    #[inline]
+    fn shared(&self) -> &Shared<L> {
+        &self.lanes[0].shared
+    }
+}
+
+impl<L: Limit> AdaptiveSlots<L> {
+    #[inline]
+    fn permit(&self, slot: Slot, now: &Now) -> AdaptiveSlot<L> {
+        AdaptiveSlot {
+            slot,
+            lane: Arc::clone(self.lane()),
+            started: now.instant(),
+        }
+    }
+}
+
+impl<C: ?Sized, L: Limit> Policy<C> for AdaptiveSlots<L> {
+    type Permit = AdaptiveSlot<L>;
+    type Waiting = Turn;
+
+    #[inline]
+    fn admit(&self, call: &C, now: &Now) -> Admission<AdaptiveSlot<L>, Turn> {
+        match self.slots.admit(call, now) {
+            Admission::Admitted(slot) => Admission::Admitted(self.permit(slot, now)),
+            Admission::Refused(rejection) => {
+                self.lane().tally().saturated();
+                Admission::Refused(rejection)
+            }
+            Admission::Wait(turn) => {
+                self.lane().tally().saturated();
+                Admission::Wait(turn)
+            }
+        }
+    }
+
+    fn poll_admit(
+        &self,
+        turn: &mut Turn,
+        call: &C,
+        now: &Now,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<AdaptiveSlot<L>, Rejection>> {
+        self.slots
+            .poll_admit(turn, call, now, context)
+            .map_ok(|slot| self.permit(slot, now))
+    }
+
+    fn wake_at(&self, turn: &Turn) -> Option<Instant> {
+        Policy::<C>::wake_at(&self.slots, turn)
+    }
+}
+
+impl<C: ?Sized, L: Limit> PerKey<C> for AdaptiveSlots<L> {
+    const TAKES_BACK: bool = false;
+
+    fn retention(&self, now: &Now) -> Retention {
+        match PerKey::<C>::retention(&self.slots, now) {
+            // What it has learnt would be lost.
+            Retention::Idle => Retention::Active,
+            retention => retention,
+        }
+    }
+}
+
+impl<L> Clone for AdaptiveSlots<L> {
+    fn clone(&self) -> Self {
+        Self {
+            slots: self.slots.clone(),
+            lanes: Arc::clone(&self.lanes),
+        }
+    }
+}
+
+impl<L> fmt::Debug for AdaptiveSlots<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdaptiveSlots")
+            .field("slots", &self.slots)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<L> Lane<L> {
+    #[inline]
+    fn tally(&self) -> &Tally
+    where
+        L: Limit,
+    {
+        self.shared.collector.tally(self.index)
+    }
+}
+
+/// A slot that a call holds, and since when. Completing it and dropping it both give the slot back;
+/// only a completed one teaches.
+#[must_use = "dropping it gives the slot back"]
+pub struct AdaptiveSlot<L> {
+    slot: Slot,
+    lane: Arc<Lane<L>>,
+    started: Instant,
+}
+
+impl<L: Limit> Permit for AdaptiveSlot<L> {
+    #[inline]
+    fn complete(self, outcome: Outcome, now: &Now) {
+        let Self {
+            slot,
+            lane,
+            started,
+        } = self;
+        // Before the limit moves, so that others need not wait for that.
+        drop(slot);
+        if outcome == Outcome::Cancelled {
+            return;
+        }
+        let now = now.instant();
+        let took = now.saturating_duration_since(started);
+        match outcome {
+            Outcome::Success => lane.tally().answered(nanos(took)),
+            Outcome::Overload => lane.tally().dropped(),
+            _ if took > lane.shared.collector.usual() => lane.tally().answered(nanos(took)),
+            _ => return,
+        }
+        if lane.shared.collector.is_due(started, now) {
+            lane.update(now);
+        }
+    }
+}
+
+impl<L: Limit> Lane<L> {
+    #[cold]
+    fn update(&self, now: Instant) {
+        let Shared { slots, collector } = &*self.shared;
+        // The call that has just ended was under way, too.
+        if let Some(limit) = collector.close(now, || slots.taken() + 1)
+            && limit != slots.limit()
+        {
+            // A limit of 0 is the one thing that it refuses.
+            let _ = slots.set_limit(limit);
+        }
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl<L> fmt::Debug for AdaptiveSlot<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdaptiveSlot")
+            .field("started", &self.started)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,6 @@
+mod baseline;
+mod comparison;
+mod convergence;
+mod formulas;
+mod samples;
+mod simulation;
