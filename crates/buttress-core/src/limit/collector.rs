@@ -1,6 +1,6 @@
 //! Samples made of what the tallies hold, one for each round trip.
 
-use super::tally::{LATEST, Tally, Total};
+use super::tally::{LATEST, Looked, Tally, Total};
 use super::{Limit, Sample};
 use crate::sync::{AtomicU64, Mutex};
 use std::sync::OnceLock;
@@ -22,16 +22,13 @@ pub(super) struct Collector<L> {
 struct Window<L> {
     algorithm: L,
     began: u64,
+    looked: Box<[Looked]>,
     total: Total,
     latencies: Vec<u64>,
 }
 
 impl<L: Limit> Collector<L> {
     pub(super) fn new(algorithm: L, tallies: usize) -> Self {
-        let latencies = match algorithm.quantile() {
-            Some(_) => Vec::with_capacity(MOST_LATENCIES.max(tallies * LATEST)),
-            None => Vec::new(),
-        };
         Self {
             tallies: (0..tallies).map(|_| Tally::new()).collect(),
             anchor: OnceLock::new(),
@@ -40,8 +37,9 @@ impl<L: Limit> Collector<L> {
             window: Mutex::new(Window {
                 algorithm,
                 began: 0,
+                looked: vec![Looked::default(); tallies].into(),
                 total: Total::default(),
-                latencies,
+                latencies: Vec::with_capacity(MOST_LATENCIES.max(tallies * LATEST)),
             }),
         }
     }
@@ -83,35 +81,35 @@ impl<L: Limit> Collector<L> {
         let Window {
             algorithm,
             began,
+            looked,
             total,
             latencies,
         } = &mut *window;
-        for tally in &self.tallies {
-            tally.move_into(total, latencies);
+        for (tally, looked) in self.tallies.iter().zip(looked) {
+            tally.take(looked, total, latencies);
         }
-        let seen = total.calls.saturating_add(total.dropped);
+        let seen = total.answered.saturating_add(total.dropped);
         if seen < algorithm.samples().max(1) {
             // Not to be looked at again by each of the next calls.
             self.due.store(now_nanos + SHORTEST, Ordering::Relaxed);
             return None;
         }
-        let mean = match total.calls {
-            0 => self.usual.load(Ordering::Relaxed),
-            calls => total.nanos / u64::from(calls),
-        };
-        let spread = spread(latencies);
+        let mean = mean(latencies).unwrap_or_else(|| self.usual.load(Ordering::Relaxed));
+        let spread = spread(latencies, mean);
         let quantile = algorithm.quantile();
         let quantile = quantile.and_then(|quantile| nearest_rank(latencies, quantile));
         let window = now_nanos.saturating_sub(*began).max(1);
         // By Little's law: calls in a second times seconds for a call.
-        let on_average = total.nanos.div_ceil(window);
+        let on_average = u64::from(total.answered)
+            .saturating_mul(mean)
+            .div_ceil(window);
         let in_flight = on_average.max(in_flight() as u64);
         let sample = Sample {
             mean: Duration::from_nanos(mean),
             quantile: Duration::from_nanos(quantile.unwrap_or(mean)),
             spread,
             in_flight: u32::try_from(in_flight).unwrap_or(u32::MAX),
-            calls: total.calls,
+            calls: total.answered,
             window: Duration::from_nanos(window),
             dropped: total.dropped > 0,
             saturated: total.saturated,
@@ -133,10 +131,16 @@ fn nearest_rank(latencies: &mut [u64], quantile: f64) -> Option<u64> {
     Some(*latencies.select_nth_unstable(index).1)
 }
 
+fn mean(latencies: &[u64]) -> Option<u64> {
+    let sum = latencies
+        .iter()
+        .fold(0, |sum: u64, nanos| sum.saturating_add(*nanos));
+    sum.checked_div(latencies.len() as u64)
+}
+
 /// The standard deviation as a share of the mean.
-fn spread(latencies: &[u64]) -> f64 {
-    let count = latencies.len().max(1) as f64;
-    let mean = latencies.iter().map(|nanos| *nanos as f64).sum::<f64>() / count;
+fn spread(latencies: &[u64], mean: u64) -> f64 {
+    let (count, mean) = (latencies.len().max(1) as f64, mean as f64);
     if mean <= 0.0 {
         return 0.0;
     }
@@ -153,5 +157,5 @@ fn nanos(time: Duration) -> u64 {
 const SHORTEST: u64 = 1_000_000;
 const LONGEST: u64 = 10_000_000_000;
 
-/// A quantile rests on no more latencies than this, or than one thread's tallies hold.
+/// A sample rests on no more latencies than this, or than the tallies hold at a time.
 const MOST_LATENCIES: usize = 1_024;

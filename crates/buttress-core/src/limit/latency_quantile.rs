@@ -1,4 +1,5 @@
 use super::bounds::{Bounds, bounded};
+use super::evidence::Evidence;
 use super::spell::{PATIENCE, Spell, Verdict};
 use super::{Limit, Sample};
 use crate::setting::{SettingError, check_duration, check_range};
@@ -25,7 +26,10 @@ use std::time::{Duration, Instant};
 /// [module](super) for what is learnt here. If there is a latency that can never be healthy, say so:
 /// [`unhealthy_above`](Self::unhealthy_above).
 ///
-/// The median is the default since it is hardly moved by the few calls that are slow by nature.
+/// **Chance.** The more latencies differ, the more calls a decision rests on. A baseline that has
+/// fallen by chance all the same is found out by letting some more calls in for a moment, every five
+/// seconds at most: if they are all served, nobody was waiting. To look, the limit goes up, and
+/// never down.
 #[derive(Clone, Debug)]
 pub struct LatencyQuantile {
     bounds: Bounds,
@@ -48,18 +52,6 @@ pub struct LatencyQuantile {
     edge: Option<f64>,
     /// The next sample is of calls that were admitted under another limit.
     skip: bool,
-}
-
-/// What has been seen since the last decision.
-#[derive(Clone, Copy, Debug, Default)]
-struct Evidence {
-    calls: f64,
-    /// Sums over the calls, in seconds.
-    latency: f64,
-    mean: f64,
-    spread: f64,
-    in_flight: u32,
-    saturated: bool,
 }
 
 /// Where the limit was, and what the callee did, before the limit grew.
@@ -225,7 +217,7 @@ impl LatencyQuantile {
             return self.limit;
         }
         self.probe = Some(seen);
-        self.limit + (self.limit * ENOUGH_TO_TELL).max(1.0)
+        self.limit + (self.limit * PROBE).max(1.0)
     }
 
     /// What came of it.
@@ -276,7 +268,7 @@ impl LatencyQuantile {
         }
         let in_a_hurry = over > HIGH && !self.spell.is_on();
         let least = f64::from(self.samples);
-        if recent <= 0.0 || !evidence.is_enough(over, least, in_a_hurry) {
+        if recent <= 0.0 || !evidence.is_enough(over - HIGH, least, in_a_hurry) {
             return self.limit;
         }
         self.evidence = Evidence::default();
@@ -317,29 +309,6 @@ impl LatencyQuantile {
         }
         self.climb = None;
         self.stay(Mark { limit, throughput }, now)
-    }
-}
-
-impl Evidence {
-    fn add(&mut self, sample: &Sample) {
-        let calls = f64::from(sample.calls);
-        self.calls += calls;
-        self.latency += sample.quantile.as_secs_f64() * calls;
-        self.mean += sample.mean.as_secs_f64() * calls;
-        self.spread += sample.spread * calls;
-        self.in_flight = self.in_flight.max(sample.in_flight);
-        self.saturated |= sample.saturated;
-    }
-
-    /// Whether what is `over` the baseline is unlikely to be chance.
-    fn is_enough(&self, over: f64, least: f64, in_a_hurry: bool) -> bool {
-        if self.calls < least {
-            return false;
-        }
-        // What a median of so many latencies is typically wrong by.
-        let error = MEDIANS_ERROR * (self.spread / self.calls) / self.calls.sqrt();
-        let plain = in_a_hurry && over > HIGH + 4.0 * error;
-        plain || error <= SMALL_ERROR || self.calls >= MOST_CALLS
     }
 }
 
@@ -402,24 +371,19 @@ const A_CHANGE: f64 = 0.09;
 /// A baseline that has fallen by chance is not further from the truth than this. What is slower is
 /// slower.
 const CHANCE: f64 = 0.5;
+const PROBE: f64 = 0.15;
 const FIRST_PROBE: Duration = Duration::from_secs(1);
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 /// So much above the edge, it may have moved.
 const FAR: f64 = 0.5;
 
 /// A limit that has grown by so much, and throughput that is still so much of what it was, are more
-/// than chance in fifty calls.
+/// than chance.
 const ENOUGH_TO_TELL: f64 = 0.2;
 const STILL_AS_MUCH: f64 = 0.92;
 
-/// An exponential distribution's median of n has a standard error of 1.44/√n; others' are smaller.
-const MEDIANS_ERROR: f64 = 1.5;
 /// Few enough to be answered before a queue has grown, if there was none.
 const FIRST_SAMPLE: u32 = 10;
-/// Small against [`LOW`], so that the baseline, which only falls, does not fall by chance.
-const SMALL_ERROR: f64 = 0.04;
-/// There is always a decision after so many calls, however much they differ.
-const MOST_CALLS: f64 = 2_000.0;
 
 /// The baseline's age is about ten samples, as in failsafe-go.
 const RISE: f64 = 0.1;

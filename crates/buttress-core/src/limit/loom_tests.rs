@@ -1,6 +1,6 @@
 //! Every interleaving of two threads that count and one that takes what was counted.
 
-use super::tally::{Tally, Total};
+use super::tally::{Looked, Tally, Total};
 use loom::sync::Arc;
 use loom::thread;
 
@@ -12,11 +12,15 @@ fn loom_what_is_counted_is_taken_once() {
         // Two threads may share one tally.
         let thread = thread::spawn(move || other.answered(7));
         tally.answered(5);
+        let mut looked = Looked::default();
         let (mut total, mut latencies) = (Total::default(), Vec::with_capacity(8));
-        tally.move_into(&mut total, &mut latencies);
-        assert!((1..=2).contains(&total.calls));
+        tally.take(&mut looked, &mut total, &mut latencies);
+        assert!((1..=2).contains(&total.answered));
+        assert!(latencies.iter().all(|nanos| [5, 7].contains(nanos)));
         thread.join().unwrap();
-        tally.move_into(&mut total, &mut latencies);
-        assert_eq!((total.calls, total.nanos), (2, 12));
+        tally.take(&mut looked, &mut total, &mut latencies);
+        assert_eq!(total.answered, 2);
+        tally.take(&mut looked, &mut total, &mut latencies);
+        assert_eq!(total.answered, 2);
     });
 }

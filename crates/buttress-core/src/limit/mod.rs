@@ -7,7 +7,7 @@
 //!
 //! | algorithm | watches | needs to be told |
 //! | --- | --- | --- |
-//! | [`LatencyQuantile`] | the median against what it is without a queue, and the throughput | nothing |
+//! | [`LatencyQuantile`] | a quantile against what it is without a queue, and throughput | nothing |
 //! | [`Vegas`] | the calls that must be standing in a queue | nothing |
 //! | [`Gradient2`] | latency now against latency over a long time | nothing |
 //! | [`Aimd`] | refusals, and calls that take too long | what is too long |
@@ -58,6 +58,7 @@
 mod aimd;
 mod bounds;
 mod collector;
+mod evidence;
 mod gradient2;
 mod latency_quantile;
 #[cfg(all(test, loom))]

@@ -8,13 +8,12 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Sample {
-    /// How long the calls took on average.
+    /// How long the calls took on average, by the last 64 of each thread.
     pub mean: Duration,
     /// The [quantile](super::Limit::quantile) that the algorithm wants to see, or the mean if it
     /// wants none.
     pub quantile: Duration,
-    /// By how much the latencies differ: their standard deviation as a share of the mean. Known only
-    /// to algorithms that want to see a quantile, and otherwise 0.
+    /// By how much the latencies differ: their standard deviation as a share of the mean.
     pub spread: f64,
     /// How many calls were under way: the average over the time, or the number at its end if that is
     /// more.

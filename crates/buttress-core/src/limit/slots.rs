@@ -123,12 +123,32 @@ impl<L> AdaptiveSlots<L> {
 }
 
 impl<L: Limit> AdaptiveSlots<L> {
+    /// A permit for a slot that was taken for the lane's shelf, or that the call waited for.
     #[inline]
-    fn permit(&self, slot: Slot, now: &Now) -> AdaptiveSlot<L> {
+    fn permit(lane: &Arc<Lane<L>>, waited: Option<Slot>, now: &Now) -> AdaptiveSlot<L> {
         AdaptiveSlot {
-            slot,
-            lane: Arc::clone(self.lane()),
+            place: Place {
+                held: true,
+                waited,
+                lane: Arc::clone(lane),
+            },
             started: now.instant(),
+        }
+    }
+
+    #[inline(never)]
+    fn search<C: ?Sized>(&self, call: &C, now: &Now) -> Admission<AdaptiveSlot<L>, Turn> {
+        let lane = self.lane();
+        match self.slots.admit(call, now) {
+            Admission::Admitted(slot) => Admission::Admitted(Self::permit(lane, Some(slot), now)),
+            Admission::Refused(rejection) => {
+                lane.tally().saturated();
+                Admission::Refused(rejection)
+            }
+            Admission::Wait(turn) => {
+                lane.tally().saturated();
+                Admission::Wait(turn)
+            }
         }
     }
 }
@@ -139,17 +159,11 @@ impl<C: ?Sized, L: Limit> Policy<C> for AdaptiveSlots<L> {
 
     #[inline]
     fn admit(&self, call: &C, now: &Now) -> Admission<AdaptiveSlot<L>, Turn> {
-        match self.slots.admit(call, now) {
-            Admission::Admitted(slot) => Admission::Admitted(self.permit(slot, now)),
-            Admission::Refused(rejection) => {
-                self.lane().tally().saturated();
-                Admission::Refused(rejection)
-            }
-            Admission::Wait(turn) => {
-                self.lane().tally().saturated();
-                Admission::Wait(turn)
-            }
+        let lane = self.lane();
+        if self.slots.take_for(lane.index) {
+            return Admission::Admitted(Self::permit(lane, None, now));
         }
+        self.search(call, now)
     }
 
     fn poll_admit(
@@ -161,7 +175,7 @@ impl<C: ?Sized, L: Limit> Policy<C> for AdaptiveSlots<L> {
     ) -> Poll<Result<AdaptiveSlot<L>, Rejection>> {
         self.slots
             .poll_admit(turn, call, now, context)
-            .map_ok(|slot| self.permit(slot, now))
+            .map_ok(|slot| Self::permit(self.lane(), Some(slot), now))
     }
 
     fn wake_at(&self, turn: &Turn) -> Option<Instant> {
@@ -212,24 +226,48 @@ impl<L> Lane<L> {
 /// only a completed one teaches.
 #[must_use = "dropping it gives the slot back"]
 pub struct AdaptiveSlot<L> {
-    slot: Slot,
-    lane: Arc<Lane<L>>,
+    place: Place<L>,
     started: Instant,
+}
+
+/// The slot itself. It is the lane's, so that a call counts one reference and not two; a call that
+/// had to search or wait has one that knows its own way back.
+struct Place<L> {
+    held: bool,
+    waited: Option<Slot>,
+    lane: Arc<Lane<L>>,
+}
+
+impl<L> Place<L> {
+    #[inline]
+    fn give_back(&mut self) {
+        if !std::mem::take(&mut self.held) {
+            return;
+        }
+        match self.waited.take() {
+            Some(slot) => drop(slot),
+            None => self.lane.shared.slots.put_on(self.lane.index),
+        }
+    }
+}
+
+impl<L> Drop for Place<L> {
+    #[inline]
+    fn drop(&mut self) {
+        self.give_back();
+    }
 }
 
 impl<L: Limit> Permit for AdaptiveSlot<L> {
     #[inline]
     fn complete(self, outcome: Outcome, now: &Now) {
-        let Self {
-            slot,
-            lane,
-            started,
-        } = self;
+        let Self { mut place, started } = self;
         // Before the limit moves, so that others need not wait for that.
-        drop(slot);
+        place.give_back();
         if outcome == Outcome::Cancelled {
             return;
         }
+        let lane = &*place.lane;
         let now = now.instant();
         let took = now.saturating_duration_since(started);
         match outcome {

@@ -143,6 +143,19 @@ impl Slots {
         shelf::of_this_thread() % self.shelves.len()
     }
 
+    /// Takes a slot if one is free, for who remembers the shelf and [puts it back](Self::put_on).
+    #[inline]
+    pub(crate) fn take_for(&self, shelf: usize) -> bool {
+        let shelf = &self.shelves[shelf];
+        shelf.take() || shelf.shared().try_take()
+    }
+
+    /// Gives back a slot that was [taken](Self::take_for).
+    #[inline]
+    pub(crate) fn put_on(&self, shelf: usize) {
+        self.shelves[shelf].put();
+    }
+
     /// This thread's shelf.
     #[inline]
     fn shelf(&self) -> &Arc<Shelf> {

@@ -134,7 +134,7 @@ fn gradient2_follows_the_gradient() {
     let mut samples = vec![(10, 30); 12];
     samples.extend([(30, 30); 5]);
     samples.extend([(12, 40), (200, 40), (10, 3), (40, 40), (2, 40), (10, 200)]);
-    samples.extend([(10, 200); 300]);
+    samples.extend(std::iter::repeat_n((10, 200), 300));
     let published = trace(Gradient2::new().as_published(), &samples);
     assert_eq!(published, gradient2_by_hand(&samples));
     // 20 + 0.2 × 4 each time while nothing is slow.
@@ -147,7 +147,7 @@ fn gradient2_follows_the_gradient() {
 #[test]
 fn gradient2_as_published_learns_a_queue_and_ours_does_not() {
     let mut samples = vec![(10, 30); 20];
-    samples.extend([(40, 200); 2_000]);
+    samples.extend(std::iter::repeat_n((40, 200), 2_000));
     let long = |gradient: Gradient2| {
         let mut gradient = gradient;
         for (latency, in_flight) in &samples {
@@ -229,7 +229,7 @@ proptest! {
         for (micros, in_flight, calls, dropped, saturated, spread) in samples {
             now += Duration::from_secs(1);
             let latency = Duration::from_micros(micros);
-            let sample = Sample { calls, dropped, saturated, spread, ..Sample::new(latency, in_flight) };
+            let sample = Sample { spread, calls, dropped, saturated, ..Sample::new(latency, in_flight) };
             let limits = [
                 aimd.update(&sample, now),
                 vegas.update(&sample, now),
@@ -245,43 +245,46 @@ proptest! {
 
 #[test]
 fn nonsense_is_refused_by_name() {
-    fn field(limit: impl Limit) -> &'static str {
+    fn field(limit: &impl Limit) -> &'static str {
         limit
             .check()
             .as_ref()
             .map_or_else(SettingError::field, |()| "nothing")
     }
-    assert_eq!(field(Aimd::new()), "nothing");
-    assert_eq!(field(Aimd::new().min(0)), "min");
-    assert_eq!(field(Aimd::new().max(10)), "max");
-    assert_eq!(field(Aimd::new().max(2_000_000)), "max");
-    assert_eq!(field(Aimd::new().start(10)), "start");
-    assert_eq!(field(Aimd::new().backoff(1.0)), "backoff");
-    assert_eq!(field(Aimd::new().too_slow(Duration::ZERO)), "too_slow");
-    assert_eq!(field(Vegas::new()), "nothing");
-    assert_eq!(field(Vegas::new().alpha(0)), "alpha");
-    assert_eq!(field(Vegas::new().alpha(3).beta(2)), "beta");
-    assert_eq!(field(Vegas::new().smoothing(f64::NAN)), "smoothing");
-    assert_eq!(field(Vegas::new().patience(Duration::MAX)), "patience");
-    assert_eq!(field(Gradient2::new()), "nothing");
-    assert_eq!(field(Gradient2::new().queue(0)), "queue");
-    assert_eq!(field(Gradient2::new().tolerance(0.9)), "tolerance");
-    assert_eq!(field(Gradient2::new().smoothing(0.0)), "smoothing");
-    assert_eq!(field(Gradient2::new().long_window(9)), "long_window");
-    assert_eq!(field(Gradient2::new().patience(Duration::ZERO)), "patience");
-    assert_eq!(field(LatencyQuantile::new()), "nothing");
+    assert_eq!(field(&Aimd::new()), "nothing");
+    assert_eq!(field(&Aimd::new().min(0)), "min");
+    assert_eq!(field(&Aimd::new().max(10)), "max");
+    assert_eq!(field(&Aimd::new().max(2_000_000)), "max");
+    assert_eq!(field(&Aimd::new().start(10)), "start");
+    assert_eq!(field(&Aimd::new().backoff(1.0)), "backoff");
+    assert_eq!(field(&Aimd::new().too_slow(Duration::ZERO)), "too_slow");
+    assert_eq!(field(&Vegas::new()), "nothing");
+    assert_eq!(field(&Vegas::new().alpha(0)), "alpha");
+    assert_eq!(field(&Vegas::new().alpha(3).beta(2)), "beta");
+    assert_eq!(field(&Vegas::new().smoothing(f64::NAN)), "smoothing");
+    assert_eq!(field(&Vegas::new().patience(Duration::MAX)), "patience");
+    assert_eq!(field(&Gradient2::new()), "nothing");
+    assert_eq!(field(&Gradient2::new().queue(0)), "queue");
+    assert_eq!(field(&Gradient2::new().tolerance(0.9)), "tolerance");
+    assert_eq!(field(&Gradient2::new().smoothing(0.0)), "smoothing");
+    assert_eq!(field(&Gradient2::new().long_window(9)), "long_window");
     assert_eq!(
-        field(LatencyQuantile::new().at_quantile(1.0)),
+        field(&Gradient2::new().patience(Duration::ZERO)),
+        "patience"
+    );
+    assert_eq!(field(&LatencyQuantile::new()), "nothing");
+    assert_eq!(
+        field(&LatencyQuantile::new().at_quantile(1.0)),
         "at_quantile"
     );
     assert_eq!(
-        field(LatencyQuantile::new().calls_per_sample(9)),
+        field(&LatencyQuantile::new().calls_per_sample(9)),
         "calls_per_sample"
     );
     assert_eq!(
-        field(LatencyQuantile::new().patience(Duration::ZERO)),
+        field(&LatencyQuantile::new().patience(Duration::ZERO)),
         "patience"
     );
     let unhealthy = LatencyQuantile::new().unhealthy_above(Duration::ZERO);
-    assert_eq!(field(unhealthy), "unhealthy_above");
+    assert_eq!(field(&unhealthy), "unhealthy_above");
 }

@@ -109,9 +109,10 @@ impl<L: Limit + Clone> Simulation<L> {
         while self.running.len() < self.slots
             && let Some(permit) = self.queue.pop_front()
         {
-            let factor = match self.varies {
-                true => -(1.0 - self.random.unit()).ln(),
-                false => 1.0,
+            let factor = if self.varies {
+                -(1.0 - self.random.unit()).ln()
+            } else {
+                1.0
             };
             let ends = self.now + self.work.mul_f64(factor);
             let free = self.permits.iter().position(Option::is_none);
