@@ -17,9 +17,10 @@
 //! | [`Protocol`] | what these words mean for one kind of service: [`Plain`] or `Http` |
 //! | [`Slots`] | the state machine of a bulkhead |
 //! | [`AdaptiveSlots`] | slots whose number is found by a [`Limit`] |
+//! | [`shed`] | refusing by queueing delay, by pressure, by deadline |
 //! | [`Latencies`] | a histogram that forgets, for quantiles of recent latencies |
 //! | [`RateLimiter`] | the state machine of a rate limit, over [`Gcra`] or [`SlidingWindow`] |
-//! | [`Keyed`], [`Reloadable`], tuples, `Option` | policies made of policies |
+//! | [`Keyed`], [`Reloadable`], [`Shadow`], tuples, `Option` | policies made of policies |
 //!
 //! ```
 //! use buttress_core::{Admission, Now, Outcome, Permit, Policy, Slots};
@@ -57,10 +58,11 @@ mod random;
 pub mod rate;
 mod rejection;
 pub mod setting;
+pub mod shed;
 mod slots;
 mod sync;
 
-pub use combine::{Keyed, Reloadable};
+pub use combine::{Keyed, Reloadable, Shadow};
 pub use key::{Key, MissingKey, by_fn};
 pub use latencies::Latencies;
 pub use limit::{AdaptiveSlots, Limit};

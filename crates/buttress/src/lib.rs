@@ -16,6 +16,7 @@ mod rate_limit;
 mod reloadable;
 pub mod repeat;
 mod run;
+mod shadow;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod timeout;
@@ -38,6 +39,7 @@ pub use keyed::{Keyed, KeyedBuilder};
 pub use rate_limit::{RateLimit, RateLimitBuilder};
 pub use reloadable::Reloadable;
 pub use run::Run;
+pub use shadow::{IntoShadow, Shadow};
 pub use timeout::Timeout;
 #[cfg(feature = "http")]
 pub use {body::AnswerBody, buttress_core::Http, guard::GuardBody};

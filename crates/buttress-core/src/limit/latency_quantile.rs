@@ -27,9 +27,9 @@ use std::time::{Duration, Instant};
 /// [`unhealthy_above`](Self::unhealthy_above).
 ///
 /// **Chance.** The more latencies differ, the more calls a decision rests on. A baseline that has
-/// fallen by chance all the same is found out by letting some more calls in for a moment, every five
-/// seconds at most: if they are all served, nobody was waiting. To look, the limit goes up, and
-/// never down.
+/// fallen by chance all the same is found out by letting a fifth more calls in for a moment, every
+/// five seconds at most: if they are all served, nobody was waiting. It is a look upwards, which
+/// refuses nobody.
 #[derive(Clone, Debug)]
 pub struct LatencyQuantile {
     bounds: Bounds,
@@ -217,7 +217,7 @@ impl LatencyQuantile {
             return self.limit;
         }
         self.probe = Some(seen);
-        self.limit + (self.limit * PROBE).max(1.0)
+        self.limit + (self.limit * ENOUGH_TO_TELL).max(1.0)
     }
 
     /// What came of it.
@@ -371,7 +371,6 @@ const A_CHANGE: f64 = 0.09;
 /// A baseline that has fallen by chance is not further from the truth than this. What is slower is
 /// slower.
 const CHANCE: f64 = 0.5;
-const PROBE: f64 = 0.15;
 const FIRST_PROBE: Duration = Duration::from_secs(1);
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 /// So much above the edge, it may have moved.

@@ -32,7 +32,8 @@ pub(super) struct Seen {
     pub(super) answered: u32,
     pub(super) refused: u32,
     pub(super) lowest: u32,
-    pub(super) highest: u32,
+    /// The limit, on average over the time.
+    pub(super) average: f64,
 }
 
 impl<L: Limit + Clone> Simulation<L> {
@@ -66,7 +67,9 @@ impl<L: Limit + Clone> Simulation<L> {
             lowest: u32::MAX,
             ..Seen::default()
         };
+        let mut area = 0.0;
         loop {
+            let before = self.now;
             let ends = self.running.peek().map(|Reverse((at, _))| *at);
             match ends {
                 Some(at) if at <= self.next_call.min(until) => {
@@ -84,8 +87,10 @@ impl<L: Limit + Clone> Simulation<L> {
                 _ => break,
             }
             seen.lowest = seen.lowest.min(self.limit());
-            seen.highest = seen.highest.max(self.limit());
+            area += f64::from(self.limit()) * (self.now - before).as_secs_f64();
         }
+        area += f64::from(self.limit()) * (until - self.now).as_secs_f64();
+        seen.average = area / time.as_secs_f64();
         self.now = until;
         seen
     }
