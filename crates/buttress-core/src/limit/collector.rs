@@ -2,7 +2,7 @@
 
 use super::tally::{LATEST, Looked, Tally, Total};
 use super::{Limit, Sample};
-use crate::sync::{AtomicU64, Mutex};
+use crate::sync::{AtomicU32, AtomicU64, Mutex};
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -16,6 +16,9 @@ pub(super) struct Collector<L> {
     due: AtomicU64,
     /// What calls took on average lately, in nanoseconds.
     usual: AtomicU64,
+    /// Of how many calls one is timed: a power of two. A clock read costs as much as all the rest,
+    /// and thousands of latencies say no more than hundreds.
+    one_in: AtomicU32,
     window: Mutex<Window<L>>,
 }
 
@@ -34,6 +37,7 @@ impl<L: Limit> Collector<L> {
             anchor: OnceLock::new(),
             due: AtomicU64::new(0),
             usual: AtomicU64::new(0),
+            one_in: AtomicU32::new(1),
             window: Mutex::new(Window {
                 algorithm,
                 began: 0,
@@ -47,6 +51,12 @@ impl<L: Limit> Collector<L> {
     #[inline]
     pub(super) fn tally(&self, index: usize) -> &Tally {
         &self.tallies[index]
+    }
+
+    /// Of how many calls one is to be timed.
+    #[inline]
+    pub(super) fn one_in(&self) -> u32 {
+        self.one_in.load(Ordering::Relaxed)
     }
 
     /// What a call may take before its failure counts as slowness.
@@ -90,10 +100,13 @@ impl<L: Limit> Collector<L> {
         }
         let seen = total.answered.saturating_add(total.dropped);
         if seen < algorithm.samples().max(1) {
-            // Not to be looked at again by each of the next calls.
+            // Not to be looked at again by each of the next calls. If there were many, they have
+            // become few.
             self.due.store(now_nanos + SHORTEST, Ordering::Relaxed);
+            self.one_in.store(1, Ordering::Relaxed);
             return None;
         }
+        let calls = total.answered.saturating_mul(self.one_in());
         let mean = mean(latencies).unwrap_or_else(|| self.usual.load(Ordering::Relaxed));
         let spread = spread(latencies, mean);
         let quantile = algorithm.quantile();
@@ -109,7 +122,7 @@ impl<L: Limit> Collector<L> {
             quantile: Duration::from_nanos(quantile.unwrap_or(mean)),
             spread,
             in_flight: u32::try_from(in_flight).unwrap_or(u32::MAX),
-            calls: total.answered,
+            calls,
             window: Duration::from_nanos(window),
             dropped: total.dropped > 0,
             saturated: total.saturated,
@@ -118,6 +131,8 @@ impl<L: Limit> Collector<L> {
         latencies.clear();
         *began = now_nanos;
         self.usual.store(mean, Ordering::Relaxed);
+        let one_in = (calls / PLENTY).clamp(1, MOST_SKIPPED);
+        self.one_in.store(1 << one_in.ilog2(), Ordering::Relaxed);
         let round_trip = mean.clamp(SHORTEST, LONGEST);
         self.due.store(now_nanos + round_trip, Ordering::Relaxed);
         Some(algorithm.update(&sample, now).max(1))
@@ -156,6 +171,10 @@ fn nanos(time: Duration) -> u64 {
 /// microseconds of a call's thread; and not less often than that, in nanoseconds.
 const SHORTEST: u64 = 1_000_000;
 const LONGEST: u64 = 10_000_000_000;
+
+/// If a sample has more than twice as many calls as this, fewer are timed; one in so many at least.
+const PLENTY: u32 = 512;
+const MOST_SKIPPED: u32 = 16;
 
 /// A sample rests on no more latencies than this, or than the tallies hold at a time.
 const MOST_LATENCIES: usize = 1_024;

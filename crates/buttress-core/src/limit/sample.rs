@@ -18,7 +18,8 @@ pub struct Sample {
     /// How many calls were under way: the average over the time, or the number at its end if that is
     /// more.
     pub in_flight: u32,
-    /// How many calls were answered.
+    /// How many calls were answered. Where there are thousands in a round trip, only a part of them
+    /// is timed, and this is an estimate.
     pub calls: u32,
     /// How long it was looked at.
     pub window: Duration,

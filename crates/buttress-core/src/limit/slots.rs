@@ -7,8 +7,10 @@ use crate::policy::{Admission, PerKey, Permit, Policy, Retention};
 use crate::rejection::Rejection;
 use crate::setting::SettingError;
 use crate::slots::{Slot, Slots, Turn};
+use crate::sync::AtomicU32;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -25,6 +27,8 @@ pub struct AdaptiveSlots<L = LatencyQuantile> {
 #[repr(align(128))]
 struct Lane<L> {
     index: usize,
+    /// The state of the draws of which calls are timed.
+    draws: AtomicU32,
     shared: Arc<Shared<L>>,
 }
 
@@ -85,6 +89,7 @@ impl<L: Limit + Clone> AdaptiveSlots<L> {
         let lane = |index| {
             Arc::new(Lane {
                 index,
+                draws: AtomicU32::new(index as u32),
                 shared: Arc::clone(&shared),
             })
         };
@@ -132,7 +137,7 @@ impl<L: Limit> AdaptiveSlots<L> {
                 waited,
                 lane: Arc::clone(lane),
             },
-            started: now.instant(),
+            started: lane.is_timed().then(|| now.instant()),
         }
     }
 
@@ -227,7 +232,8 @@ impl<L> Lane<L> {
 #[must_use = "dropping it gives the slot back"]
 pub struct AdaptiveSlot<L> {
     place: Place<L>,
-    started: Instant,
+    /// If the call is timed.
+    started: Option<Instant>,
 }
 
 /// The slot itself. It is the lane's, so that a call counts one reference and not two; a call that
@@ -264,25 +270,51 @@ impl<L: Limit> Permit for AdaptiveSlot<L> {
         let Self { mut place, started } = self;
         // Before the limit moves, so that others need not wait for that.
         place.give_back();
-        if outcome == Outcome::Cancelled {
-            return;
-        }
         let lane = &*place.lane;
-        let now = now.instant();
-        let took = now.saturating_duration_since(started);
-        match outcome {
-            Outcome::Success => lane.tally().answered(nanos(took)),
-            Outcome::Overload => lane.tally().dropped(),
-            _ if took > lane.shared.collector.usual() => lane.tally().answered(nanos(took)),
-            _ => return,
-        }
-        if lane.shared.collector.is_due(started, now) {
-            lane.update(now);
+        match started {
+            Some(started) => lane.learn(outcome, started, now),
+            // Those are rare, and each counts.
+            None if outcome == Outcome::Overload => lane.tally().dropped(),
+            None => {}
         }
     }
 }
 
 impl<L: Limit> Lane<L> {
+    /// Whether the next call is timed. It is drawn, since calls may come in a pattern.
+    #[inline]
+    fn is_timed(&self) -> bool {
+        let one_in = self.shared.collector.one_in();
+        if one_in == 1 {
+            return true;
+        }
+        // A linear congruential generator, by Knuth and Lewis. If two threads draw the same number,
+        // no harm is done.
+        let draw = self.draws.load(Ordering::Relaxed);
+        let draw = draw.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        self.draws.store(draw, Ordering::Relaxed);
+        // Its high bits are the better ones.
+        (draw >> 16).is_multiple_of(one_in)
+    }
+
+    #[inline]
+    fn learn(&self, outcome: Outcome, started: Instant, now: &Now) {
+        if outcome == Outcome::Cancelled {
+            return;
+        }
+        let now = now.instant();
+        let took = now.saturating_duration_since(started);
+        match outcome {
+            Outcome::Success => self.tally().answered(nanos(took)),
+            Outcome::Overload => self.tally().dropped(),
+            _ if took > self.shared.collector.usual() => self.tally().answered(nanos(took)),
+            _ => return,
+        }
+        if self.shared.collector.is_due(started, now) {
+            self.update(now);
+        }
+    }
+
     #[cold]
     fn update(&self, now: Instant) {
         let Shared { slots, collector } = &*self.shared;

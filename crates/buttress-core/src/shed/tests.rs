@@ -16,6 +16,7 @@ fn start() -> Instant {
     Instant::now()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a permit goes with it")]
 fn reason<P, W>(admission: Admission<P, W>) -> Option<Reason> {
     match admission {
         Admission::Refused(rejection) => Some(rejection.reason()),
@@ -226,7 +227,11 @@ fn callers_that_leave_at_their_deadline_show_that_it_is_too_slow() {
     let begin = start();
     let shedder = shedder(begin);
     let now = begin + 300 * MILLI;
-    // All are cancelled after 400 ms.
+    // Known: 100 ms. From here on all are cancelled after 400 ms.
+    assert_eq!(
+        reason(shedder.admit(&Some(now + SECOND), &Now::at(now))),
+        None
+    );
     for _ in 0..200 {
         if let Admission::Admitted(permit) = shedder.admit(&None, &Now::at(now)) {
             permit.complete(Outcome::Cancelled, &Now::at(now + 400 * MILLI));
@@ -254,10 +259,10 @@ fn nonsense_is_refused_by_name() {
     assert_eq!(field(Ramp::new("memory", f64::NAN, 1.0)), "memory");
     assert_eq!(field(Pressure::new().most_refused(0.0)), "most_refused");
     assert_eq!(field(Pressure::new().named("")), "named");
-    let shedder = || DeadlineShedder::new(|_: &()| None::<Instant>).unwrap();
+    let shedder = || DeadlineShedder::new(|(): &()| None::<Instant>).unwrap();
     assert_eq!(field(shedder().quantile(1.0)), "quantile");
     assert_eq!(field(shedder().half_life(Duration::ZERO)), "half_life");
     assert_eq!(field(shedder().named("no\nname")), "named");
-    let delay = QueueDelay::new(CoDel::new(), |_: &()| None::<Instant>);
+    let delay = QueueDelay::new(CoDel::new(), |(): &()| None::<Instant>);
     assert_eq!(field(delay.named("")), "named");
 }

@@ -147,7 +147,7 @@ fn every_call_is_in_one_sample_whatever_thread_it_ran_on() {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(move || {
-                for at in 0..2_000 {
+                for at in 0..200 {
                     let now = Now::at(begin + at * MILLI);
                     if let Admission::Admitted(permit) = shared.admit(&(), &now) {
                         admitted.fetch_add(1, Ordering::Relaxed);
@@ -162,6 +162,28 @@ fn every_call_is_in_one_sample_whatever_thread_it_ran_on() {
     // The first of the two closed a sample, and the other one was alone after it.
     assert_eq!(counted, admitted.load(Ordering::Relaxed) + 1);
     assert_eq!(slots.taken(), 0);
+}
+
+#[test]
+fn of_thousands_in_a_round_trip_a_part_is_timed_and_all_are_counted() {
+    let (slots, mut now) = (watched(), start());
+    // 4000 calls in a millisecond.
+    for _ in 0..100_000 {
+        let Admission::Admitted(permit) = slots.admit(&(), &Now::at(now)) else {
+            panic!("a slot is free");
+        };
+        now += Duration::from_nanos(250);
+        permit.complete(Outcome::Success, &Now::at(now));
+    }
+    let samples = samples(&slots);
+    let settled: Vec<f64> = samples[5..]
+        .iter()
+        .map(|sample| f64::from(sample.calls))
+        .collect();
+    let average = settled.iter().sum::<f64>() / settled.len() as f64;
+    assert!((3_800.0..4_200.0).contains(&average), "{average}");
+    // One in four, by chance: the numbers differ from sample to sample.
+    assert!(settled.iter().any(|calls| (calls - 4_000.0).abs() > 20.0));
 }
 
 #[test]

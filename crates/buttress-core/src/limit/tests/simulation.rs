@@ -87,9 +87,9 @@ impl<L: Limit + Clone> Simulation<L> {
                 _ => break,
             }
             seen.lowest = seen.lowest.min(self.limit());
-            area += f64::from(self.limit()) * (self.now - before).as_secs_f64();
+            area += f64::from(self.limit()) * self.now.saturating_sub(before).as_secs_f64();
         }
-        area += f64::from(self.limit()) * (until - self.now).as_secs_f64();
+        area += f64::from(self.limit()) * until.saturating_sub(self.now).as_secs_f64();
         seen.average = area / time.as_secs_f64();
         self.now = until;
         seen
