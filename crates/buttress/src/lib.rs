@@ -17,6 +17,7 @@ mod reloadable;
 pub mod repeat;
 mod run;
 mod shadow;
+pub mod shed;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod timeout;
@@ -40,6 +41,7 @@ pub use rate_limit::{RateLimit, RateLimitBuilder};
 pub use reloadable::Reloadable;
 pub use run::Run;
 pub use shadow::{IntoShadow, Shadow};
+pub use shed::{DeadlineShedder, Pressure, QueueDelay};
 pub use timeout::Timeout;
 #[cfg(feature = "http")]
 pub use {body::AnswerBody, buttress_core::Http, guard::GuardBody};
