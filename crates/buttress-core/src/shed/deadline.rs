@@ -97,7 +97,8 @@ impl<D> DeadlineShedder<D> {
         self.changed(|shared| shared.name = name)
     }
 
-    /// How long a call is expected to take, if enough is known.
+    /// How long a call is expected to take, if enough was known when it was last looked up: the
+    /// latencies of at least ten calls, of which those count half that are a half-life old.
     pub fn expected(&self) -> Option<Duration> {
         match self.shared.expected.load(Ordering::Relaxed) {
             0 => None,
@@ -236,7 +237,7 @@ impl Permit for InTime {
 }
 
 /// So many latencies are worth a judgement.
-const ENOUGH: u32 = 20;
+const ENOUGH: u32 = 10;
 
 /// In nanoseconds: a tenth of a second.
 const REFRESH_EVERY: u64 = 100_000_000;

@@ -23,7 +23,8 @@ use std::time::Duration;
 /// # How it fails when misused
 ///
 /// Where one route takes a millisecond and another one a minute, the median is that of the one that
-/// is called more. Give each its own.
+/// is called more. Give each its own. And a service with less than a call in a second needs a longer
+/// [half-life](DeadlineShedderBuilder::half_life), or there is never enough to judge by.
 ///
 /// ```
 /// use buttress::{DeadlineShedder, IncomingDeadline};
@@ -71,7 +72,7 @@ impl DeadlineShedder {
 }
 
 impl<D> DeadlineShedder<D> {
-    /// How long a call is expected to take, if enough is known.
+    /// How long a call is expected to take, if at least ten are known.
     pub fn expected(&self) -> Option<Duration> {
         self.policy.expected()
     }
