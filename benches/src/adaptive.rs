@@ -26,7 +26,8 @@ pub fn adaptive_vegas() -> Runner {
 
 /// tower-resilience's Vegas.
 pub fn resilience_vegas() -> Runner {
-    let vegas = ResilienceVegas::builder().initial_limit(20);
-    let vegas = vegas.min_limit(20).max_limit(1_000).build().unwrap();
+    // A limit that cannot fall so low that it is not ready.
+    let vegas = ResilienceVegas::builder().initial_limit(200);
+    let vegas = vegas.min_limit(200).max_limit(1_000).build().unwrap();
     Runner::new(AdaptiveLimiterLayer::new(vegas).layer(inner::Plain), plain)
 }

@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 ///
 /// What a call has left is compared with a quantile of the latencies of late: with the median, a
 /// call is refused whose chance is less than a half. A call without a deadline is admitted. Whatever
-/// the latencies say, one call in a while is let through, so that it is seen when the callee is
-/// fast again.
+/// the latencies say, one hopeless call at a time is let through, ten in a second at most, so that it
+/// is seen when the callee is fast again.
 ///
 /// A call that fails, or whose caller leaves, after having run for longer than that quantile counts
 /// as one that took that long: it would have taken longer still. If only answers counted, a callee
@@ -146,11 +146,13 @@ impl Shared {
         self.expected.store(expected, Ordering::Relaxed);
     }
 
-    fn may_probe(&self, now: Instant) -> bool {
+    /// One hopeless call at a time, as far as it takes what is expected.
+    fn may_probe(&self, now: Instant, expected: Duration) -> bool {
         let nanos = self.since.nanos(now);
         let next = self.next_probe.load(Ordering::Relaxed);
         let won = || {
-            let after = nanos + PROBE_EVERY;
+            let pause = u64::try_from(expected.as_nanos()).unwrap_or(u64::MAX);
+            let after = nanos.saturating_add(pause.max(SHORTEST_PAUSE));
             self.next_probe
                 .compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
@@ -173,7 +175,7 @@ impl<C: ?Sized, D: InstantOf<C>> Policy<C> for DeadlineShedder<D> {
                 return Admission::Refused(rejection);
             }
             let expected = Duration::from_nanos(shared.expected(started));
-            if left < expected && !shared.may_probe(started) {
+            if left < expected && !shared.may_probe(started, expected) {
                 return Admission::Refused(Rejection::new(Reason::Overloaded, shared.name));
             }
         }
@@ -241,4 +243,4 @@ const ENOUGH: u32 = 10;
 
 /// In nanoseconds: a tenth of a second.
 const REFRESH_EVERY: u64 = 100_000_000;
-const PROBE_EVERY: u64 = 100_000_000;
+const SHORTEST_PAUSE: u64 = 100_000_000;

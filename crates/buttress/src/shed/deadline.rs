@@ -17,8 +17,8 @@ use std::time::Duration;
 /// `UNAVAILABLE`). A call without a deadline is admitted. It is a handle: clones share what was
 /// seen.
 ///
-/// Whatever the latencies say, ten hopeless calls in a second are let through, so that it is seen
-/// when the service is fast again.
+/// Whatever the latencies say, one hopeless call at a time is let through, ten in a second at most,
+/// so that it is seen when the service is fast again.
 ///
 /// # How it fails when misused
 ///
