@@ -16,6 +16,7 @@ use http_body_util::Empty;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
@@ -86,6 +87,56 @@ async fn an_adaptive_limit_keeps_an_overloaded_service_at_its_peak() {
         after >= 990 && slowest <= 2 * unloaded,
         "{after}, {slowest:?}"
     );
+}
+
+/// A client that tries three times more, at once.
+#[derive(Clone)]
+struct Impatient<S>(S);
+
+impl<S> Service<()> for Impatient<S>
+where
+    S: Service<(), Response = (), Error = BoxError> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = ();
+    type Error = BoxError;
+    type Future = futures_util::future::BoxFuture<'static, Result<(), BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        let service = self.0.clone();
+        Box::pin(async move {
+            let mut answer = service.clone().oneshot(()).await;
+            for _ in 0..3 {
+                if answer.is_err() {
+                    answer = service.clone().oneshot(()).await;
+                }
+            }
+            answer
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overload_is_forgotten_within_a_second_although_clients_try_again() {
+    let limit = AdaptiveLimit::new().unwrap();
+    let slots = Arc::new(Semaphore::new(20));
+    let service = limit
+        .protocol(Plain::new())
+        .layer(service_fn(move |()| work(Arc::clone(&slots))));
+    let patient = Timeout::new(100 * MILLI).unwrap().protocol(Plain::new());
+    let client = Impatient(patient.layer(service));
+    let (before, _) = load(&client, 1_000, 2 * SECOND).await;
+    assert!(before >= 1_990, "{before}");
+    load(&client, 6_000, 5 * SECOND).await;
+    // The second after it.
+    load(&client, 1_000, SECOND).await;
+    let (after, slowest) = load(&client, 1_000, 2 * SECOND).await;
+    assert!(after >= 1_990, "{after}");
+    assert!(slowest <= 20 * MILLI, "{slowest:?}");
 }
 
 #[tokio::test(start_paused = true)]
