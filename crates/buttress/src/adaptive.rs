@@ -162,6 +162,9 @@ impl<L> AdaptiveLimitBuilder<L> {
 
 impl<L: Limit + Clone> AdaptiveLimitBuilder<L> {
     /// One limit with these settings for each key. The next call must be of the keyed builder's.
+    ///
+    /// Each takes about 2 kB, so bound the number of keys by what memory there is: the default of
+    /// 100 000 would take 200 MB.
     pub fn by<K>(self, key: K) -> KeyedBuilder<K, AdaptiveSlots<L>>
     where
         L: Send + 'static,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// Collects what the calls have shown, and asks the algorithm for a new limit when it is time.
 pub(super) struct Collector<L> {
     tallies: Box<[Tally]>,
-    /// The point from which time is counted: the end of the first call.
+    /// The point from which time is counted: the start of the first call that ended.
     anchor: OnceLock<Instant>,
     /// When the next sample is due, in nanoseconds since then.
     due: AtomicU64,
@@ -43,7 +43,7 @@ impl<L: Limit> Collector<L> {
                 began: 0,
                 looked: vec![Looked::default(); tallies].into(),
                 total: Total::default(),
-                latencies: Vec::with_capacity(MOST_LATENCIES.max(tallies * LATEST)),
+                latencies: Vec::with_capacity(2 * tallies * LATEST),
             }),
         }
     }
@@ -113,9 +113,7 @@ impl<L: Limit> Collector<L> {
         let quantile = quantile.and_then(|quantile| nearest_rank(latencies, quantile));
         let window = now_nanos.saturating_sub(*began).max(1);
         // By Little's law: calls in a second times seconds for a call.
-        let on_average = u64::from(total.answered)
-            .saturating_mul(mean)
-            .div_ceil(window);
+        let on_average = u64::from(calls).saturating_mul(mean).div_ceil(window);
         let in_flight = on_average.max(in_flight() as u64);
         let sample = Sample {
             mean: Duration::from_nanos(mean),
@@ -175,6 +173,3 @@ const LONGEST: u64 = 10_000_000_000;
 /// If a sample has more than twice as many calls as this, fewer are timed; one in so many at least.
 const PLENTY: u32 = 512;
 const MOST_SKIPPED: u32 = 16;
-
-/// A sample rests on no more latencies than this, or than the tallies hold at a time.
-const MOST_LATENCIES: usize = 1_024;

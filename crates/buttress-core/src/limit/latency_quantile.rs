@@ -259,16 +259,17 @@ impl LatencyQuantile {
         self.evidence.add(sample);
         let evidence = self.evidence;
         let recent = evidence.latency / evidence.calls.max(1.0);
-        let over = self
-            .baseline
-            .map_or(0.0, |baseline| recent / baseline - 1.0);
-        if self.baseline.is_none() {
-            self.baseline = Some(recent);
+        if recent <= 0.0 {
             return self.limit;
         }
+        let Some(baseline) = self.baseline else {
+            self.baseline = Some(recent);
+            return self.limit;
+        };
+        let over = recent / baseline - 1.0;
         let in_a_hurry = over > HIGH && !self.spell.is_on();
         let least = f64::from(self.samples);
-        if recent <= 0.0 || !evidence.is_enough(over - HIGH, least, in_a_hurry) {
+        if !evidence.is_enough(over - HIGH, least, in_a_hurry) {
             return self.limit;
         }
         self.evidence = Evidence::default();
