@@ -2,7 +2,8 @@
 #![cfg(feature = "testing")]
 #![allow(
     clippy::unwrap_used,
-    reason = "a test that cannot go on should say where"
+    clippy::unnecessary_wraps,
+    reason = "functions of the call have this shape, and a test that cannot go on should say where"
 )]
 
 use buttress::limit::{Limit, Sample, Vegas};
