@@ -18,6 +18,7 @@ pub mod breaker;
 pub mod coalesce;
 pub mod health;
 pub mod hedge;
+pub mod adaptive;
 pub mod inner;
 pub mod loopback;
 

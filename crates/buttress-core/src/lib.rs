@@ -16,12 +16,16 @@
 //! | [`Rejection`] | why a call was refused |
 //! | [`Protocol`] | what these words mean for one kind of service: [`Plain`] or `Http` |
 //! | [`Slots`] | the state machine of a bulkhead |
+//! | [`AdaptiveSlots`] | slots whose number is found by a [`Limit`] |
+//! | [`shed`] | refusing by queueing delay, by pressure, by deadline |
+//! | [`Latencies`] | a histogram that forgets, for quantiles of recent latencies |
 //! | [`RateLimiter`] | the state machine of a rate limit, over [`Gcra`] or [`SlidingWindow`] |
 //! | [`Breaker`] | the state machine of a circuit breaker |
 //! | [`Throttler`] | the state machine of an adaptive throttle |
 //! | [`Latencies`] | a histogram that forgets, for quantiles of recent latencies |
 //! | [`ExtraLoad`] | a bound on what hedging adds to the load |
 //! | [`Keyed`], [`Reloadable`], tuples, `Option` | policies made of policies |
+//! | [`Keyed`], [`Reloadable`], [`Shadow`], tuples, `Option` | policies made of policies |
 //!
 //! ```
 //! use buttress_core::{Admission, Now, Outcome, Permit, Policy, Slots};
@@ -54,6 +58,7 @@ mod extra_load;
 pub mod flights;
 mod key;
 mod latencies;
+pub mod limit;
 mod never;
 mod now;
 mod outcome;
@@ -66,6 +71,7 @@ mod random;
 pub mod rate;
 mod rejection;
 pub mod setting;
+pub mod shed;
 mod slots;
 mod spread;
 mod sync;
@@ -78,6 +84,10 @@ pub use combine::{Keyed, Reloadable};
 pub use extra_load::ExtraLoad;
 pub use key::{Key, MissingKey, by_fn};
 pub use latencies::Latencies;
+pub use combine::{Keyed, Reloadable, Shadow};
+pub use key::{Key, MissingKey, by_fn};
+pub use latencies::Latencies;
+pub use limit::{AdaptiveSlots, Limit};
 pub use never::Never;
 pub use now::Now;
 pub use outcome::Outcome;

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod adaptive;
 #[cfg(feature = "http")]
 pub mod attempt;
 #[cfg(feature = "http")]
@@ -28,6 +29,8 @@ mod run;
 pub mod service_config;
 #[cfg(feature = "http")]
 mod sharing;
+mod shadow;
+pub mod shed;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod throttle;
@@ -40,6 +43,9 @@ pub use bulkhead::{Bulkhead, BulkheadBuilder};
 pub use buttress_core::backoff;
 pub use buttress_core::breaker::{CancelledCounts, CircuitState, OverloadCounts};
 pub use buttress_core::budget;
+pub use adaptive::{AdaptiveLimit, AdaptiveLimitBuilder};
+pub use bulkhead::{Bulkhead, BulkheadBuilder};
+pub use buttress_core::limit;
 pub use buttress_core::protocol;
 #[cfg(feature = "http")]
 pub use buttress_core::pushback;
@@ -64,6 +70,8 @@ pub use reloadable::Reloadable;
 pub use retry::{Retry, RetryBuilder};
 pub use run::Run;
 pub use throttle::{Throttle, ThrottleBuilder, ThrottleSnapshot};
+pub use shadow::{IntoShadow, Shadow};
+pub use shed::{DeadlineShedder, Pressure, QueueDelay};
 pub use timeout::Timeout;
 #[cfg(feature = "http")]
 pub use {body::AnswerBody, buttress_core::Http, guard::GuardBody};

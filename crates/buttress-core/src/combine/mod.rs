@@ -5,6 +5,7 @@ mod key_map;
 mod keyed;
 mod option;
 mod reloadable;
+mod shadow;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod tuple;
@@ -12,3 +13,4 @@ mod tuple;
 pub use and::{And, AndWaiting, Both};
 pub use keyed::{Keyed, KeyedWaiting, MissingKeyMeans};
 pub use reloadable::{OfPolicy, Reloadable};
+pub use shadow::Shadow;

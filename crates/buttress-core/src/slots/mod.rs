@@ -208,6 +208,34 @@ impl Slots {
     }
 }
 
+/// For policies built on slots whose calls remember the shelf, so that a permit needs no reference to
+/// it.
+impl Slots {
+    /// How many shelves there are.
+    pub(crate) fn shelves(&self) -> usize {
+        self.shelves.len()
+    }
+
+    /// The number of this thread's.
+    #[inline]
+    pub(crate) fn shelf_of_this_thread(&self) -> usize {
+        shelf::of_this_thread() % self.shelves.len()
+    }
+
+    /// Takes a slot if one is at hand or free. It must be [put back](Self::put_on).
+    #[inline]
+    pub(crate) fn take_for(&self, shelf: usize) -> bool {
+        let shelf = &self.shelves[shelf];
+        shelf.take() || shelf.shared().try_take()
+    }
+
+    /// Gives back a slot that was [taken](Self::take_for).
+    #[inline]
+    pub(crate) fn put_on(&self, shelf: usize) {
+        self.shelves[shelf].put();
+    }
+}
+
 impl<C: ?Sized> PerKey<C> for Slots {
     const TAKES_BACK: bool = false;
 
