@@ -16,6 +16,7 @@
 //! | [`Rejection`] | why a call was refused |
 //! | [`Protocol`] | what these words mean for one kind of service: [`Plain`] or `Http` |
 //! | [`Slots`] | the state machine of a bulkhead |
+//! | [`ShuffleSharding`] | bulkheads of which each key has a few |
 //! | [`RateLimiter`] | the state machine of a rate limit, over [`Gcra`] or [`SlidingWindow`] |
 //! | [`Keyed`], [`Reloadable`], tuples, `Option` | policies made of policies |
 //!
@@ -52,6 +53,7 @@ mod quota;
 pub mod rate;
 mod rejection;
 pub mod setting;
+mod shuffle;
 mod slots;
 mod sync;
 
@@ -68,4 +70,5 @@ pub use quota::Quota;
 pub use rate::{Gcra, RateLimiter, SlidingWindow};
 pub use rejection::{Reason, Rejection};
 pub use setting::SettingError;
+pub use shuffle::{Shard, Shards, ShuffleSharding};
 pub use slots::Slots;

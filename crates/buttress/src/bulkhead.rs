@@ -1,5 +1,6 @@
 use crate::guard::policy_layer;
 use crate::keyed::KeyedBuilder;
+use crate::shuffle::ShuffleShardingBuilder;
 use buttress_core::{SettingError, Slots};
 use std::time::Duration;
 
@@ -121,6 +122,18 @@ impl BulkheadBuilder {
         let name = self.name;
         let template = self.slots();
         KeyedBuilder::from_template(key, name, template, Slots::fresh)
+    }
+
+    /// Several bulkheads with these settings, of which each key gets a few of its own choice: `limit`
+    /// is then that of each compartment. The next call must be of the sharded builder's.
+    pub fn shuffle_sharded<K>(
+        self,
+        compartments: u32,
+        per_key: u32,
+        key: K,
+    ) -> ShuffleShardingBuilder<K> {
+        let name = self.name;
+        ShuffleShardingBuilder::new(key, compartments, per_key, name, self.slots())
     }
 
     /// Checks the settings.

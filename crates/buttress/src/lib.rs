@@ -15,6 +15,7 @@ mod rate_limit;
 mod reloadable;
 pub mod repeat;
 mod run;
+mod shuffle;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod timeout;
@@ -25,8 +26,8 @@ pub use buttress_core::protocol;
 pub use buttress_core::rate;
 pub use buttress_core::{
     Admission, Gcra, Key, MissingKey, Never, Now, Outcome, PerKey, Permit, Plain, Policy, Protocol,
-    Quota, RateLimiter, Reason, Reject, Rejection, Retention, SettingError, SlidingWindow, Slots,
-    by_fn, combine::MissingKeyMeans,
+    Quota, RateLimiter, Reason, Reject, Rejection, Retention, SettingError, Shard, Shards,
+    SlidingWindow, Slots, by_fn, combine::MissingKeyMeans,
 };
 #[cfg(feature = "http")]
 pub use deadline::{Deadline, IncomingDeadline, OutgoingDeadline};
@@ -35,6 +36,7 @@ pub use keyed::{Keyed, KeyedBuilder};
 pub use rate_limit::{RateLimit, RateLimitBuilder};
 pub use reloadable::Reloadable;
 pub use run::Run;
+pub use shuffle::{ShuffleSharding, ShuffleShardingBuilder};
 pub use timeout::Timeout;
 #[cfg(feature = "http")]
 pub use {body::AnswerBody, buttress_core::Http, guard::GuardBody};

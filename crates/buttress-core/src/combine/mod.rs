@@ -3,6 +3,7 @@
 mod and;
 mod key_map;
 mod keyed;
+mod missing;
 mod option;
 mod reloadable;
 #[cfg(all(test, not(loom)))]
@@ -10,5 +11,7 @@ mod tests;
 mod tuple;
 
 pub use and::{And, AndWaiting, Both};
-pub use keyed::{Keyed, KeyedWaiting, MissingKeyMeans};
+pub use keyed::{Keyed, KeyedWaiting};
+pub use missing::MissingKeyMeans;
+pub(crate) use missing::{Instead, MissingKeys};
 pub use reloadable::{OfPolicy, Reloadable};

@@ -132,6 +132,15 @@ impl Slots {
         Self::with(self.limit(), settings, self.shelves.len())
     }
 
+    /// A slot, if one is free. It never waits.
+    pub(crate) fn try_enter(&self) -> Option<Slot> {
+        let shelf = self.shelf();
+        let free = shelf.take()
+            || shelf.shared().try_take()
+            || self.shelves.iter().any(|shelf| shelf.take());
+        free.then(|| Slot::on(shelf))
+    }
+
     /// This thread's shelf.
     #[inline]
     fn shelf(&self) -> &Arc<Shelf> {
@@ -274,7 +283,16 @@ pub struct Turn {
 }
 
 impl Turn {
-    fn poll(&mut self, now: &Now, context: &mut Context<'_>) -> Poll<Result<Slot, Rejection>> {
+    /// When it must be polled even if nothing wakes it.
+    pub(crate) const fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
+    pub(crate) fn poll(
+        &mut self,
+        now: &Now,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Slot, Rejection>> {
         let Some(place) = self.place else {
             return Poll::Pending;
         };

@@ -1,0 +1,60 @@
+//! Priorities, load leveling and shuffle sharding keep the contract, around plain services and
+//! around HTTP.
+#![cfg(feature = "testing")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
+
+use buttress::testing::{Body, BrokenRule, Contract, Fixture};
+use buttress::{Bulkhead, MissingKey, Plain, ShuffleSharding, by_fn};
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+macro_rules! keeps_the_contract {
+    ($($name:ident: $contract:expr;)*) => {$(
+        #[test]
+        fn $name() -> Result<(), BrokenRule> {
+            $contract
+        }
+    )*};
+}
+
+type HttpRequest = http::Request<Body>;
+
+fn key<C>() -> impl Fn(&C) -> Result<u8, MissingKey> + Clone {
+    |_: &C| Ok(7)
+}
+
+/// Watches compartments that are in the layer.
+fn sharded<K: 'static, L>(sharded: &ShuffleSharding<K>, layer: L) -> Fixture<L> {
+    let sharded = sharded.clone();
+    Fixture::new(layer).in_use(move || sharded.in_flight() + sharded.waiting())
+}
+
+keeps_the_contract! {
+    shuffle_sharding_plain: Contract::new(|| {
+        let layer = Bulkhead::builder(2).shuffle_sharded(8, 2, by_fn(key::<u32>()));
+        let layer = layer.build().unwrap();
+        sharded(&layer, layer.protocol(Plain::new()))
+    }).limit(4).check_plain();
+
+    shuffle_sharding_http: Contract::new(|| {
+        let layer = Bulkhead::builder(2).shuffle_sharded(8, 2, by_fn(key::<HttpRequest>()));
+        let layer = layer.build().unwrap();
+        sharded(&layer, layer.clone())
+    }).limit(4).check_http();
+
+    shuffle_sharding_with_a_waiting_room_plain: Contract::new(|| {
+        let slots = Bulkhead::builder(2).waiting_room(8, SECOND);
+        let layer = slots.shuffle_sharded(8, 1, by_fn(key::<u32>())).build().unwrap();
+        sharded(&layer, layer.protocol(Plain::new()))
+    }).limit(2).waiting().check_plain();
+
+    shuffle_sharding_with_a_waiting_room_http: Contract::new(|| {
+        let slots = Bulkhead::builder(2).waiting_room(8, SECOND);
+        let layer = slots.shuffle_sharded(8, 1, by_fn(key::<HttpRequest>())).build().unwrap();
+        sharded(&layer, layer.clone())
+    }).limit(2).waiting().check_http();
+}
