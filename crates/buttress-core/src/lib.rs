@@ -17,6 +17,7 @@
 //! | [`Protocol`] | what these words mean for one kind of service: [`Plain`] or `Http` |
 //! | [`Slots`] | the state machine of a bulkhead |
 //! | [`ShuffleSharding`] | bulkheads of which each key has a few |
+//! | [`Prioritized`] | a policy before which the least critical calls are refused |
 //! | [`RateLimiter`] | the state machine of a rate limit, over [`Gcra`] or [`SlidingWindow`] |
 //! | [`Keyed`], [`Reloadable`], tuples, `Option` | policies made of policies |
 //!
@@ -39,13 +40,16 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod combine;
+mod criticality;
 #[cfg(feature = "http")]
 pub mod deadline_header;
 mod key;
+mod look;
 mod never;
 mod now;
 mod outcome;
 mod policy;
+mod priority;
 pub mod protocol;
 #[cfg(feature = "http")]
 pub mod pushback;
@@ -58,11 +62,14 @@ mod slots;
 mod sync;
 
 pub use combine::{Keyed, Reloadable};
+pub use criticality::Criticality;
 pub use key::{Key, MissingKey, by_fn};
+pub use look::{Blind, Look};
 pub use never::Never;
 pub use now::Now;
 pub use outcome::Outcome;
 pub use policy::{Admission, PerKey, Permit, Policy, Retention};
+pub use priority::{Prioritized, Threshold};
 #[cfg(feature = "http")]
 pub use protocol::Http;
 pub use protocol::{Plain, Protocol, Reject};

@@ -124,7 +124,7 @@ impl Shard {
 }
 
 /// What a compartment draws for a key: a bijection of 64 bits with good avalanche (the finalizer of
-/// SplitMix64, Steele, Lea and Flood 2014), so that two compartments never draw the same.
+/// `SplitMix64`, Steele, Lea and Flood 2014), so that two compartments never draw the same.
 #[inline]
 fn draw(hash: u64, compartment: u32) -> u64 {
     let step = u64::from(compartment) + 1;

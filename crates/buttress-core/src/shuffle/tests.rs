@@ -1,3 +1,9 @@
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on should say where"
+)]
+
 use super::*;
 use crate::{MissingKey, Reason, by_fn};
 use std::time::Duration;
