@@ -6,11 +6,14 @@ mod body;
 mod bulkhead;
 mod clock;
 #[cfg(feature = "http")]
+pub mod criticality;
+#[cfg(feature = "http")]
 pub mod deadline;
 mod guard;
 #[cfg(feature = "http")]
 pub mod key;
 mod keyed;
+mod prioritized;
 mod rate_limit;
 mod reloadable;
 pub mod repeat;
@@ -25,14 +28,17 @@ pub use bulkhead::{Bulkhead, BulkheadBuilder};
 pub use buttress_core::protocol;
 pub use buttress_core::rate;
 pub use buttress_core::{
-    Admission, Gcra, Key, MissingKey, Never, Now, Outcome, PerKey, Permit, Plain, Policy, Protocol,
-    Quota, RateLimiter, Reason, Reject, Rejection, Retention, SettingError, Shard, Shards,
-    SlidingWindow, Slots, by_fn, combine::MissingKeyMeans,
+    Admission, Blind, Criticality, Gcra, Key, Look, MissingKey, Never, Now, Outcome, PerKey,
+    Permit, Plain, Policy, Protocol, Quota, RateLimiter, Reason, Reject, Rejection, Retention,
+    SettingError, Shard, Shards, SlidingWindow, Slots, by_fn, combine::MissingKeyMeans,
 };
+#[cfg(feature = "http")]
+pub use criticality::{Carried, IncomingCriticality, OutgoingCriticality};
 #[cfg(feature = "http")]
 pub use deadline::{Deadline, IncomingDeadline, OutgoingDeadline};
 pub use guard::{Guard, GuardFuture, GuardLayer, GuardProtocol, guard};
 pub use keyed::{Keyed, KeyedBuilder};
+pub use prioritized::{Prioritized, PrioritizedBuilder};
 pub use rate_limit::{RateLimit, RateLimitBuilder};
 pub use reloadable::Reloadable;
 pub use run::Run;
@@ -46,6 +52,12 @@ pub use {body::AnswerBody, buttress_core::Http, guard::GuardBody};
 pub(crate) type DefaultProtocol = Http;
 #[cfg(not(feature = "http"))]
 pub(crate) type DefaultProtocol = Unchosen;
+
+/// What a policy that was not told sees in a call: what it carries, where that can be known.
+#[cfg(feature = "http")]
+pub(crate) type DefaultLook = Carried;
+#[cfg(not(feature = "http"))]
+pub(crate) type DefaultLook = Blind;
 
 /// No protocol yet: call `.protocol(Plain::new())` on the layer.
 ///

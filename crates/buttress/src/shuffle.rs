@@ -37,7 +37,7 @@ use std::sync::Arc;
 /// # Ok::<(), buttress::SettingError>(())
 /// ```
 ///
-/// The idea and the arithmetic are Colm MacCárthaigh's (*Workload isolation using
+/// The idea and the arithmetic are Colm `MacCárthaigh`'s (*Workload isolation using
 /// shuffle-sharding*, the Amazon Builders' Library).
 #[derive(Debug)]
 pub struct ShuffleSharding<K> {

@@ -5,7 +5,7 @@
     reason = "a test that cannot go on should say where"
 )]
 
-use buttress::{Bulkhead, Plain, by_fn};
+use buttress::{Bulkhead, Criticality, Plain, Prioritized, by_fn};
 use std::future::{Ready, ready};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -51,4 +51,6 @@ async fn an_admitted_call_allocates_nothing() {
         around_plain(sharded.build().unwrap().protocol(Plain::new())),
         0
     );
+    let first = Prioritized::by(Bulkhead::new(4).unwrap(), |_: &u64| Criticality::Sheddable);
+    assert_eq!(around_plain(first.protocol(Plain::new())), 0);
 }

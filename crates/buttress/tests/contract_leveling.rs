@@ -6,8 +6,12 @@
     reason = "a test that cannot go on should say where"
 )]
 
+use buttress::criticality::Everybody;
 use buttress::testing::{Body, BrokenRule, Contract, Fixture};
-use buttress::{Bulkhead, MissingKey, Plain, ShuffleSharding, by_fn};
+use buttress::{
+    Bulkhead, Criticality, IncomingCriticality, MissingKey, OutgoingCriticality, Plain,
+    Prioritized, ShuffleSharding, by_fn,
+};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -33,6 +37,17 @@ fn sharded<K: 'static, L>(sharded: &ShuffleSharding<K>, layer: L) -> Fixture<L> 
     Fixture::new(layer).in_use(move || sharded.in_flight() + sharded.waiting())
 }
 
+fn waiting_room(limit: u32) -> Bulkhead {
+    let builder = Bulkhead::builder(limit).waiting_room(8, SECOND);
+    builder.build().unwrap()
+}
+
+/// Watches a bulkhead that is in the layer.
+fn watched<L>(slots: &Bulkhead, layer: L) -> Fixture<L> {
+    let slots = slots.clone();
+    Fixture::new(layer).in_use(move || slots.in_flight() + slots.waiting())
+}
+
 keeps_the_contract! {
     shuffle_sharding_plain: Contract::new(|| {
         let layer = Bulkhead::builder(2).shuffle_sharded(8, 2, by_fn(key::<u32>()));
@@ -56,5 +71,25 @@ keeps_the_contract! {
         let slots = Bulkhead::builder(2).waiting_room(8, SECOND);
         let layer = slots.shuffle_sharded(8, 1, by_fn(key::<HttpRequest>())).build().unwrap();
         sharded(&layer, layer.clone())
+    }).limit(2).waiting().check_http();
+
+    incoming_criticality_http: Contract::new(|| {
+        let layer = IncomingCriticality::new().trusting(Everybody);
+        Fixture::new(layer.otherwise(Criticality::Sheddable))
+    }).check_http();
+
+    outgoing_criticality_http: Contract::new(|| {
+        Fixture::new(OutgoingCriticality::new())
+    }).check_http();
+
+    prioritized_plain: Contract::new(|| {
+        let slots = Bulkhead::new(2).unwrap();
+        let layer = Prioritized::by(slots.clone(), Criticality::CriticalPlus);
+        watched(&slots, layer.protocol(Plain::new()))
+    }).limit(2).check_plain();
+
+    prioritized_http: Contract::new(|| {
+        let slots = waiting_room(2);
+        watched(&slots, Prioritized::new(slots.clone()))
     }).limit(2).waiting().check_http();
 }

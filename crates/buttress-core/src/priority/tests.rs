@@ -1,8 +1,3 @@
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on should say where"
-)]
-
 use super::*;
 use crate::{Criticality, Slots};
 use proptest::prelude::*;
@@ -106,21 +101,26 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn critical_calls_succeed_at_three_times_the_capacity() {
-    let mut simulation = Simulation::new();
-    simulation.run(800.0, [50.0, 40.0, 10.0, 0.0], 5 * SECOND);
-    let tally = simulation.run(3_000.0, [50.0, 40.0, 10.0, 0.0], 10 * SECOND);
-    dbg!(tally);
-    assert!(part(tally[2]) > 0.99, "{tally:?}");
+    let mut sum = Tally::default();
+    for seed in 1..=8 {
+        let mut simulation = Simulation::new();
+        simulation.random = seed;
+        simulation.run(800.0, [50.0, 40.0, 10.0, 0.0], 5 * SECOND);
+        let tally = simulation.run(3_000.0, [50.0, 40.0, 10.0, 0.0], 10 * SECOND);
+        for (sum, one) in sum.iter_mut().zip(tally) {
+            *sum = (sum.0 + one.0, sum.1 + one.1);
+        }
+    }
+    assert!(part(sum[2]) > 0.99, "{sum:?}");
     // What is left goes to the next, and the service is not left idle.
-    assert!(part(tally[0]) < 0.05 && part(tally[1]) > 0.4, "{tally:?}");
-    assert!(succeeded(&tally) > 9_000.0, "{tally:?}");
+    assert!(part(sum[0]) < 0.05 && part(sum[1]) > 0.4, "{sum:?}");
+    assert!(succeeded(&sum) > 8.0 * 9_000.0, "{sum:?}");
 }
 
 #[test]
 fn critical_calls_succeed_at_ten_times_the_capacity() {
     let mut simulation = Simulation::new();
     let tally = simulation.run(10_000.0, [92.0, 0.0, 5.0, 3.0], 10 * SECOND);
-    dbg!(tally);
     assert!(part(tally[2]) > 0.97 && part(tally[3]) > 0.97, "{tally:?}");
     assert!(succeeded(&tally) > 9_000.0, "{tally:?}");
 }

@@ -21,10 +21,10 @@ use std::time::{Duration, Instant};
 /// The bar moves smoothly. Within one criticality each call is dealt a fraction, evenly, so a bar in
 /// the middle of `SHEDDABLE_PLUS` refuses all of `SHEDDABLE` and half of those.
 ///
-/// The rule is that of WeChat's overload control (*DAGOR*, Zhou et al., `SoCC` 2018): in each window
+/// The rule is that of `WeChat`'s overload control (DAGOR, Zhou et al., `SoCC` 2018): in each window
 /// in which the shedder refused too much, the number of calls to let through becomes 5 % less than
-/// what it took; in each other one, 1 % more than before, until the bar is gone. Once the shedder
-/// takes clearly more than when it last refused, the steps double, up to 32 %, so that it doesn't
+/// what it took; in each other one, a little more than before, until the bar is gone. Once the shedder
+/// takes clearly more than when it last refused, the steps double, up to 3 %, so that it doesn't
 /// take long to notice that there is more room.
 ///
 /// No call takes a lock, but the one that ends a window.
@@ -39,6 +39,8 @@ pub struct Threshold {
     arrived: [AtomicU32; 4],
     passed: AtomicU32,
     refused: AtomicU32,
+    /// More refusals than this end the window early.
+    many: AtomicU32,
     /// When the window began, in nanoseconds from the anchor.
     since: AtomicU64,
     anchor: OnceLock<Instant>,
@@ -74,6 +76,7 @@ impl Threshold {
             arrived: Default::default(),
             passed: AtomicU32::new(0),
             refused: AtomicU32::new(0),
+            many: AtomicU32::new(MANY_AT_FIRST),
             since: AtomicU64::new(0),
             anchor: OnceLock::new(),
             course: Mutex::new(Course::default()),
@@ -117,7 +120,7 @@ impl Threshold {
 
     /// The bar at this point of the window. Calls come irregularly, and a shedder that has just been
     /// filled by some would refuse the next, whatever they are; so the bar is higher while more were
-    /// let through than the time allows for, and lower while fewer were.
+    /// let through than the time allows for, or some were refused, and lower while fewer were.
     #[inline]
     fn bar_at(&self, age: Duration) -> u32 {
         let bar = self.bar.load(Ordering::Relaxed);
@@ -126,7 +129,9 @@ impl Threshold {
         }
         let quota = self.quota.load(Ordering::Relaxed) as f64 / 1_000.0;
         let due = quota * (age.as_secs_f64() / self.settings.window.as_secs_f64());
-        let ahead = (f64::from(self.passed.load(Ordering::Relaxed)) - due) / quota.max(1.0);
+        let passed = f64::from(self.passed.load(Ordering::Relaxed));
+        let refused = f64::from(self.refused.load(Ordering::Relaxed));
+        let ahead = (passed + EACH_REFUSAL * refused - due) / quota.max(1.0);
         let shift = (STIFFNESS * ahead).clamp(-MOST_SHIFT, MOST_SHIFT);
         // Negative numbers become 0.
         (f64::from(bar) + f64::from(ONE) * shift) as u32
@@ -140,13 +145,17 @@ impl Threshold {
         let at = now.saturating_duration_since(anchor).as_nanos() as u64;
         let age = Duration::from_nanos(at.saturating_sub(self.since.load(Ordering::Relaxed)));
         let window = self.settings.window;
-        if age >= window
-            || (age >= window / 10 && self.refused.load(Ordering::Relaxed) > SUDDENLY_MANY)
-        {
+        if age >= window || (age >= window / 20 && self.is_suddenly_overloaded()) {
             self.end_window(at);
             return Duration::from_nanos(at.saturating_sub(self.since.load(Ordering::Relaxed)));
         }
         age
+    }
+
+    /// Whether so much is refused that the end of the window is not waited for.
+    #[inline]
+    fn is_suddenly_overloaded(&self) -> bool {
+        self.refused.load(Ordering::Relaxed) > self.many.load(Ordering::Relaxed)
     }
 
     #[cold]
@@ -171,6 +180,7 @@ impl Threshold {
         self.since.store(at, Ordering::Relaxed);
         let bar = course.next_bar(&Window {
             seconds: age.as_secs_f64(),
+            whole: age >= self.settings.window,
             stale: age >= 10 * self.settings.window,
             arrived: arrived.map(f64::from),
             passed: f64::from(passed),
@@ -178,6 +188,12 @@ impl Threshold {
             refused: f64::from(refused.min(passed)),
             had_bar: self.bar.load(Ordering::Relaxed) > 0,
         });
+        let many = if course.known_limit > 0.0 {
+            MANY
+        } else {
+            MANY_AT_FIRST
+        };
+        self.many.store(many, Ordering::Relaxed);
         let quota = course.target.unwrap_or(0.0) * self.settings.window.as_secs_f64();
         self.quota
             .store((1_000.0 * quota) as u64, Ordering::Relaxed);
@@ -204,6 +220,8 @@ impl fmt::Debug for Threshold {
 /// What was counted.
 struct Window {
     seconds: f64,
+    /// It was not ended early.
+    whole: bool,
     /// It lasted so long that what was known before is worth nothing.
     stale: bool,
     arrived: [f64; 4],
@@ -234,6 +252,7 @@ impl Course {
             self.offer_more();
         } else {
             self.target = None;
+            self.known_limit = 0.0;
         }
         self.target.map_or(0.0, |target| self.bar_for(target))
     }
@@ -241,11 +260,13 @@ impl Course {
     fn offer_less(&mut self, window: &Window) {
         let refused = window.refused / window.passed;
         let target = match self.target {
-            // A short window's count is noisy, so what is known already is better than it.
+            // A window's count is noisy, so what is known already is better, unless the shedder
+            // takes much less than that.
             Some(target) if refused < BADLY => target * (1.0 - refused),
             _ => (window.passed - window.refused) / window.seconds,
         };
-        self.known_limit = target;
+        // A short window's count may be far off, so what follows must be free to find out.
+        self.known_limit = if window.whole { target } else { 0.0 };
         self.target = Some(target * (1.0 - MARGIN));
         self.step = STEP;
     }
@@ -255,7 +276,7 @@ impl Course {
             return;
         };
         *target *= 1.0 + self.step;
-        if *target > self.known_limit * (1.0 + 2.0 * MARGIN) {
+        if *target > self.known_limit * (1.0 + MARGIN) {
             // The shedder takes more than it did: the sooner that is used the better.
             self.step = (2.0 * self.step).min(LARGEST_STEP);
         }
@@ -287,14 +308,16 @@ const ONE: u32 = 1 << 16;
 
 const WINDOW: Duration = Duration::from_millis(100);
 
-/// So many refusals in a tenth of a window don't wait for its end.
-const SUDDENLY_MANY: u32 = 20;
+/// More refusals than this don't wait for the end of the window; fewer while nobody knows how much
+/// the shedder takes.
+const MANY: u32 = 20;
+const MANY_AT_FIRST: u32 = 5;
 
 /// Fewer calls than this say little, so the window goes on.
 const ENOUGH_TO_JUDGE: u32 = 20;
 
-/// What part of its calls a shedder may refuse before it counts as too many: half of what would be
-/// seen if 99 % of the critical ones are to succeed.
+/// What part of its calls a shedder may refuse before it counts as too many. Its refusals meet all
+/// criticalities alike, so it is half of what the highest may lose if 99 % of them are to succeed.
 const TOLERANCE: f64 = 0.005;
 
 /// How far the bar moves for calls that come irregularly: by 0.04 for each hundredth of a window's
@@ -302,12 +325,15 @@ const TOLERANCE: f64 = 0.005;
 const STIFFNESS: f64 = 4.0;
 const MOST_SHIFT: f64 = 0.5;
 
+/// As how many calls that came too early one counts that the shedder refused.
+const EACH_REFUSAL: f64 = 8.0;
+
 /// How much less than it took a shedder that refused too much is offered: DAGOR's α.
 const MARGIN: f64 = 0.05;
 
 /// A shedder that refuses this part of its calls takes much less than it did.
 const BADLY: f64 = 0.2;
 
-/// How much more it is offered when it goes well: DAGOR's β at first.
-const STEP: f64 = 0.01;
-const LARGEST_STEP: f64 = 0.32;
+/// How much more it is offered when it goes well: DAGOR's β is 1 %.
+const STEP: f64 = 0.015;
+const LARGEST_STEP: f64 = 0.03;
