@@ -78,4 +78,4 @@ pub use rate::{Gcra, RateLimiter, SlidingWindow};
 pub use rejection::{Reason, Rejection};
 pub use setting::SettingError;
 pub use shuffle::{Shard, Shards, ShuffleSharding};
-pub use slots::Slots;
+pub use slots::{Discipline, Slots};
