@@ -28,9 +28,9 @@ pub use bulkhead::{Bulkhead, BulkheadBuilder};
 pub use buttress_core::protocol;
 pub use buttress_core::rate;
 pub use buttress_core::{
-    Admission, Blind, Criticality, Gcra, Key, Look, MissingKey, Never, Now, Outcome, PerKey,
-    Permit, Plain, Policy, Protocol, Quota, RateLimiter, Reason, Reject, Rejection, Retention,
-    SettingError, Shard, Shards, SlidingWindow, Slots, by_fn, combine::MissingKeyMeans,
+    Admission, Blind, Criticality, Discipline, Gcra, Key, Look, MissingKey, Never, Now, Outcome,
+    PerKey, Permit, Plain, Policy, Protocol, Quota, RateLimiter, Reason, Reject, Rejection,
+    Retention, SettingError, Shard, Shards, SlidingWindow, Slots, by_fn, combine::MissingKeyMeans,
 };
 #[cfg(feature = "http")]
 pub use criticality::{Carried, IncomingCriticality, OutgoingCriticality};

@@ -1,6 +1,6 @@
 use crate::guard::policy_layer;
 use buttress_core::combine::MissingKeyMeans;
-use buttress_core::{SettingError, Shards, Slots};
+use buttress_core::{Blind, SettingError, Shards, Slots};
 use std::sync::Arc;
 
 /// Bulkheads among which each key has a few of its own choice.
@@ -40,18 +40,18 @@ use std::sync::Arc;
 /// The idea and the arithmetic are Colm `MacCárthaigh`'s (*Workload isolation using
 /// shuffle-sharding*, the Amazon Builders' Library).
 #[derive(Debug)]
-pub struct ShuffleSharding<K> {
-    sharded: Arc<buttress_core::ShuffleSharding<K>>,
+pub struct ShuffleSharding<K, L = Blind> {
+    sharded: Arc<buttress_core::ShuffleSharding<K, L>>,
 }
 
-impl<K> ShuffleSharding<K> {
+impl<K, L> ShuffleSharding<K, L> {
     /// How the keys are dealt out to compartments.
     pub fn shards(&self) -> &Shards {
         self.sharded.shards()
     }
 
     /// The compartments, by number: to look at them, or to change a limit.
-    pub fn compartments(&self) -> &[Slots] {
+    pub fn compartments(&self) -> &[Slots<L>] {
         self.sharded.compartments()
     }
 
@@ -66,7 +66,7 @@ impl<K> ShuffleSharding<K> {
     }
 }
 
-impl<K> Clone for ShuffleSharding<K> {
+impl<K, L> Clone for ShuffleSharding<K, L> {
     fn clone(&self) -> Self {
         Self {
             sharded: Arc::clone(&self.sharded),
@@ -74,28 +74,28 @@ impl<K> Clone for ShuffleSharding<K> {
     }
 }
 
-policy_layer!([K] ShuffleSharding<K>, sharded: Arc<buttress_core::ShuffleSharding<K>>);
+policy_layer!([K, L] ShuffleSharding<K, L>, sharded: Arc<buttress_core::ShuffleSharding<K, L>>);
 
 /// The settings of a [`ShuffleSharding`].
 #[derive(Debug)]
 #[must_use = "call `build`"]
-pub struct ShuffleShardingBuilder<K> {
+pub struct ShuffleShardingBuilder<K, L = Blind> {
     key: K,
     compartments: u32,
     per_key: u32,
     seed: u64,
     name: &'static str,
-    template: Result<Slots, SettingError>,
+    template: Result<Slots<L>, SettingError>,
     missing_key: MissingKeyMeans,
 }
 
-impl<K> ShuffleShardingBuilder<K> {
+impl<K, L> ShuffleShardingBuilder<K, L> {
     pub(crate) fn new(
         key: K,
         compartments: u32,
         per_key: u32,
         name: &'static str,
-        template: Result<Slots, SettingError>,
+        template: Result<Slots<L>, SettingError>,
     ) -> Self {
         Self {
             key,
@@ -128,7 +128,10 @@ impl<K> ShuffleShardingBuilder<K> {
     /// # Errors
     ///
     /// Names the first setting that makes no sense, its value and what is allowed.
-    pub fn build(self) -> Result<ShuffleSharding<K>, SettingError> {
+    pub fn build(self) -> Result<ShuffleSharding<K, L>, SettingError>
+    where
+        L: Clone,
+    {
         let template = self.template?;
         let shards = Shards::new(self.compartments, self.per_key)?.seed(self.seed);
         let sharded = buttress_core::ShuffleSharding::new(self.key, shards, &template)

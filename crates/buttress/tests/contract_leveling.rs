@@ -9,8 +9,8 @@
 use buttress::criticality::Everybody;
 use buttress::testing::{Body, BrokenRule, Contract, Fixture};
 use buttress::{
-    Bulkhead, Criticality, IncomingCriticality, MissingKey, OutgoingCriticality, Plain,
-    Prioritized, ShuffleSharding, by_fn,
+    Bulkhead, BulkheadBuilder, Carried, Criticality, Discipline, IncomingCriticality, MissingKey,
+    OutgoingCriticality, Plain, Prioritized, ShuffleSharding, by_fn,
 };
 use std::time::Duration;
 
@@ -42,8 +42,14 @@ fn waiting_room(limit: u32) -> Bulkhead {
     builder.build().unwrap()
 }
 
+fn disciplined(discipline: Discipline) -> BulkheadBuilder {
+    Bulkhead::builder(2)
+        .waiting_room(8, SECOND)
+        .discipline(discipline)
+}
+
 /// Watches a bulkhead that is in the layer.
-fn watched<L>(slots: &Bulkhead, layer: L) -> Fixture<L> {
+fn watched<L, V: Clone + 'static>(slots: &Bulkhead<V>, layer: L) -> Fixture<L> {
     let slots = slots.clone();
     Fixture::new(layer).in_use(move || slots.in_flight() + slots.waiting())
 }
@@ -91,5 +97,36 @@ keeps_the_contract! {
     prioritized_http: Contract::new(|| {
         let slots = waiting_room(2);
         watched(&slots, Prioritized::new(slots.clone()))
+    }).limit(2).waiting().check_http();
+
+    waiting_room_by_priority_plain: Contract::new(|| {
+        let slots = disciplined(Discipline::Priority).looking(Criticality::Sheddable);
+        let slots = slots.build().unwrap();
+        watched(&slots, slots.protocol(Plain::new()))
+    }).limit(2).waiting().check_plain();
+
+    waiting_room_by_priority_http: Contract::new(|| {
+        let slots = disciplined(Discipline::Priority).looking(Carried).build().unwrap();
+        watched(&slots, slots.clone())
+    }).limit(2).waiting().check_http();
+
+    waiting_room_turned_round_plain: Contract::new(|| {
+        let slots = disciplined(Discipline::adaptive_lifo()).build().unwrap();
+        watched(&slots, slots.protocol(Plain::new()))
+    }).limit(2).waiting().check_plain();
+
+    waiting_room_turned_round_http: Contract::new(|| {
+        let slots = disciplined(Discipline::adaptive_lifo()).looking(Carried).build().unwrap();
+        watched(&slots, slots.clone())
+    }).limit(2).waiting().check_http();
+
+    waiting_room_of_controlled_delay_plain: Contract::new(|| {
+        let slots = disciplined(Discipline::codel()).build().unwrap();
+        watched(&slots, slots.protocol(Plain::new()))
+    }).limit(2).waiting().check_plain();
+
+    waiting_room_of_controlled_delay_http: Contract::new(|| {
+        let slots = disciplined(Discipline::codel()).looking(Carried).build().unwrap();
+        watched(&slots, slots.clone())
     }).limit(2).waiting().check_http();
 }

@@ -29,6 +29,7 @@ where
         >,
     S: Service<Request<()>, Response = Criticality, Error = Infallible>,
 {
+    #[allow(clippy::needless_pass_by_value, reason = "it is a service")]
     fn see(request: Request<()>) -> std::future::Ready<Result<Criticality, Infallible>> {
         std::future::ready(Ok(Criticality::of(request.extensions())))
     }

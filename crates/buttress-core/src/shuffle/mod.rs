@@ -9,6 +9,7 @@ pub use shards::{Shard, Shards};
 
 use crate::combine::{Instead, MissingKeyMeans, MissingKeys};
 use crate::key::Key;
+use crate::look::{Blind, Look};
 use crate::now::Now;
 use crate::policy::{Admission, Policy};
 use crate::rejection::{Reason, Rejection};
@@ -33,17 +34,20 @@ use std::time::Instant;
 /// assert_eq!(sharded.taken(), 0);
 /// # Ok::<(), buttress_core::SettingError>(())
 /// ```
-pub struct ShuffleSharding<K> {
+pub struct ShuffleSharding<K, L = Blind> {
     key: K,
     shards: Shards,
-    compartments: Box<[Slots]>,
+    compartments: Box<[Slots<L>]>,
     missing: MissingKeys,
 }
 
-impl<K> ShuffleSharding<K> {
+impl<K, L> ShuffleSharding<K, L> {
     /// Compartments with the settings of `template`, which itself stays out of it. Its name is
     /// `"shuffle-sharding"`, and calls without a key are refused.
-    pub fn new(key: K, shards: Shards, template: &Slots) -> Self {
+    pub fn new(key: K, shards: Shards, template: &Slots<L>) -> Self
+    where
+        L: Clone,
+    {
         let compartments = 0..shards.compartments();
         Self {
             key,
@@ -75,7 +79,7 @@ impl<K> ShuffleSharding<K> {
     }
 
     /// The compartments, by number.
-    pub fn compartments(&self) -> &[Slots] {
+    pub fn compartments(&self) -> &[Slots<L>] {
         &self.compartments
     }
 
@@ -105,7 +109,7 @@ impl<K> ShuffleSharding<K> {
 
     /// The key's compartment with the least of what `load` counts. Of equals the first, which is
     /// another one for another key.
-    fn least(&self, shard: &Shard, load: impl Fn(&Slots) -> usize) -> Option<&Slots> {
+    fn least(&self, shard: &Shard, load: impl Fn(&Slots<L>) -> usize) -> Option<&Slots<L>> {
         let compartments = shard
             .compartments()
             .filter_map(|n| self.compartments.get(n));
@@ -113,7 +117,7 @@ impl<K> ShuffleSharding<K> {
     }
 }
 
-impl<C: ?Sized, K: Key<C>> Policy<C> for ShuffleSharding<K> {
+impl<C: ?Sized, K: Key<C>, L: Look<C>> Policy<C> for ShuffleSharding<K, L> {
     /// `None` if the call has no key and was admitted all the same.
     type Permit = Option<Slot>;
     type Waiting = Turn;
@@ -161,7 +165,7 @@ impl<C: ?Sized, K: Key<C>> Policy<C> for ShuffleSharding<K> {
     }
 }
 
-impl<K> fmt::Debug for ShuffleSharding<K> {
+impl<K, L> fmt::Debug for ShuffleSharding<K, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ShuffleSharding")
             .field("name", &self.missing.name)

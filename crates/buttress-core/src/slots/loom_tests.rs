@@ -162,27 +162,24 @@ impl Look<Criticality> for Sees {
 fn loom_who_is_displaced_hears_of_it_and_who_displaced_it_is_served() {
     loom::model(|| {
         let (slots, held, mut turn) = contended(Discipline::Priority, Criticality::Sheddable);
-        let waits = spawn(move || {
-            let answer = loom::future::block_on(poll_fn(|context| turn.poll(&now(), context)));
-            // Either the slot came first, or the more critical call.
-            if let Err(rejection) = answer {
-                assert_eq!(rejection.reason(), Reason::BulkheadFull);
-            }
-        });
         let other = slots.clone();
-        let more_critical = thread::spawn(move || {
-            NUMBER.with(|number| number.set(1));
-            match other.admit(&Criticality::CriticalPlus, &now()) {
+        let more_critical = spawn(
+            move || match other.admit(&Criticality::CriticalPlus, &now()) {
                 Admission::Admitted(slot) => drop(slot),
                 Admission::Wait(mut turn) => {
                     let turn = poll_fn(|context| turn.poll(&now(), context));
                     drop(loom::future::block_on(turn).unwrap());
                 }
                 Admission::Refused(_) => panic!("it displaces the other"),
-            }
-        });
+            },
+        );
         drop(held);
-        waits.join().unwrap();
+        // Either the slot came first, or the more critical call.
+        let answer = loom::future::block_on(poll_fn(|context| turn.poll(&now(), context)));
+        match answer {
+            Ok(slot) => drop(slot),
+            Err(rejection) => assert_eq!(rejection.reason(), Reason::BulkheadFull),
+        }
         more_critical.join().unwrap();
         assert_eq!((slots.taken(), slots.waiting()), (0, 0));
     });

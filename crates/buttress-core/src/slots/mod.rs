@@ -13,6 +13,8 @@ mod discipline;
 mod line;
 #[cfg(all(test, loom))]
 mod loom_tests;
+#[cfg(all(test, not(loom)))]
+mod model_tests;
 mod shared;
 mod shelf;
 #[cfg(all(test, not(loom)))]
