@@ -18,6 +18,8 @@
 //! | [`Slots`] | the state machine of a bulkhead |
 //! | [`ShuffleSharding`] | bulkheads of which each key has a few |
 //! | [`Prioritized`] | a policy before which the least critical calls are refused |
+//! | [`Pacer`] | calls one by one at a steady pace |
+//! | [`FairShare`] | so many calls at once, and no tenant more than its share |
 //! | [`RateLimiter`] | the state machine of a rate limit, over [`Gcra`] or [`SlidingWindow`] |
 //! | [`Keyed`], [`Reloadable`], tuples, `Option` | policies made of policies |
 //!
@@ -43,11 +45,13 @@ pub mod combine;
 mod criticality;
 #[cfg(feature = "http")]
 pub mod deadline_header;
+mod fair;
 mod key;
 mod look;
 mod never;
 mod now;
 mod outcome;
+mod pace;
 mod policy;
 mod priority;
 pub mod protocol;
@@ -63,11 +67,13 @@ mod sync;
 
 pub use combine::{Keyed, Reloadable};
 pub use criticality::Criticality;
+pub use fair::{FairShare, Share};
 pub use key::{Key, MissingKey, by_fn};
 pub use look::{Blind, Look};
 pub use never::Never;
 pub use now::Now;
 pub use outcome::Outcome;
+pub use pace::{PaceTurn, Pacer};
 pub use policy::{Admission, PerKey, Permit, Policy, Retention};
 pub use priority::{Prioritized, Threshold};
 #[cfg(feature = "http")]

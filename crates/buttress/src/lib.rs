@@ -9,10 +9,12 @@ mod clock;
 pub mod criticality;
 #[cfg(feature = "http")]
 pub mod deadline;
+mod fair_share;
 mod guard;
 #[cfg(feature = "http")]
 pub mod key;
 mod keyed;
+mod pace;
 mod prioritized;
 mod rate_limit;
 mod reloadable;
@@ -36,8 +38,10 @@ pub use buttress_core::{
 pub use criticality::{Carried, IncomingCriticality, OutgoingCriticality};
 #[cfg(feature = "http")]
 pub use deadline::{Deadline, IncomingDeadline, OutgoingDeadline};
+pub use fair_share::{FairShare, FairShareBuilder};
 pub use guard::{Guard, GuardFuture, GuardLayer, GuardProtocol, guard};
 pub use keyed::{Keyed, KeyedBuilder};
+pub use pace::{Pace, PaceBuilder};
 pub use prioritized::{Prioritized, PrioritizedBuilder};
 pub use rate_limit::{RateLimit, RateLimitBuilder};
 pub use reloadable::Reloadable;

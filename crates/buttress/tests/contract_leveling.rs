@@ -9,8 +9,8 @@
 use buttress::criticality::Everybody;
 use buttress::testing::{Body, BrokenRule, Contract, Fixture};
 use buttress::{
-    Bulkhead, BulkheadBuilder, Carried, Criticality, Discipline, IncomingCriticality, MissingKey,
-    OutgoingCriticality, Plain, Prioritized, ShuffleSharding, by_fn,
+    Bulkhead, BulkheadBuilder, Carried, Criticality, Discipline, FairShare, IncomingCriticality,
+    MissingKey, OutgoingCriticality, Pace, Plain, Prioritized, ShuffleSharding, by_fn,
 };
 use std::time::Duration;
 
@@ -129,4 +129,35 @@ keeps_the_contract! {
         let slots = disciplined(Discipline::codel()).looking(Carried).build().unwrap();
         watched(&slots, slots.clone())
     }).limit(2).waiting().check_http();
+
+    fair_share_plain: Contract::new(|| {
+        let fair = FairShare::builder(5, by_fn(key::<u32>())).build().unwrap();
+        let watched = fair.clone();
+        Fixture::new(fair.protocol(Plain::new())).in_use(move || watched.in_flight())
+    }).limit(4).check_plain();
+
+    fair_share_http: Contract::new(|| {
+        let fair = FairShare::builder(5, by_fn(key::<HttpRequest>())).build().unwrap();
+        let watched = fair.clone();
+        Fixture::new(fair).in_use(move || watched.in_flight())
+    }).limit(4).check_http();
+
+    pace_refusing_plain: Contract::new(|| {
+        let pace = Pace::per_minute(1).build().unwrap();
+        use_up(&pace);
+        Fixture::new(pace.protocol(Plain::new()))
+    }).refusing().check_plain();
+
+    pace_refusing_http: Contract::new(|| {
+        let pace = Pace::per_minute(1).build().unwrap();
+        use_up(&pace);
+        Fixture::new(pace)
+    }).refusing().check_http();
+
+}
+
+fn use_up(pace: &Pace) {
+    use buttress::{Admission, Now, Policy};
+    let now = Now::at(tokio::time::Instant::now().into_std());
+    assert!(matches!(pace.admit(&(), &now), Admission::Admitted(())));
 }
