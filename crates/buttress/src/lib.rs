@@ -14,6 +14,8 @@ mod guard;
 #[cfg(feature = "http")]
 pub mod key;
 mod keyed;
+#[cfg(feature = "http")]
+pub mod later;
 mod pace;
 mod prioritized;
 mod rate_limit;
@@ -41,6 +43,8 @@ pub use deadline::{Deadline, IncomingDeadline, OutgoingDeadline};
 pub use fair_share::{FairShare, FairShareBuilder};
 pub use guard::{Guard, GuardFuture, GuardLayer, GuardProtocol, guard};
 pub use keyed::{Keyed, KeyedBuilder};
+#[cfg(feature = "http")]
+pub use later::RunLater;
 pub use pace::{Pace, PaceBuilder};
 pub use prioritized::{Prioritized, PrioritizedBuilder};
 pub use rate_limit::{RateLimit, RateLimitBuilder};
