@@ -10,8 +10,9 @@ use buttress::criticality::Everybody;
 use buttress::testing::{Body, BrokenRule, Contract, Fixture};
 use buttress::{
     Bulkhead, BulkheadBuilder, Carried, Criticality, Discipline, FairShare, IncomingCriticality,
-    MissingKey, OutgoingCriticality, Pace, Plain, Prioritized, ShuffleSharding, by_fn,
+    MissingKey, OutgoingCriticality, Pace, Plain, Prioritized, RunLater, ShuffleSharding, by_fn,
 };
+use futures_util::FutureExt;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -147,6 +148,13 @@ keeps_the_contract! {
         use_up(&pace);
         Fixture::new(pace.protocol(Plain::new()))
     }).refusing().check_plain();
+
+    run_later_draining_http: Contract::new(|| {
+        let later = RunLater::builder("/jobs/").build().unwrap();
+        let drained = later.drain().now_or_never();
+        assert!(drained.is_some());
+        Fixture::new(later)
+    }).refusing().check_http();
 
     pace_refusing_http: Contract::new(|| {
         let pace = Pace::per_minute(1).build().unwrap();

@@ -9,13 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use tower_layer::Layer;
 
-/// Accepts calls at once and runs them later; see the [module](self) for what callers see.
+/// Accepts calls at once and runs them later; see the [module](crate::later) for what callers see.
 ///
 /// It is a handle: its clones, and the services that it is put around, share one queue. A call is
 /// accepted when its body has been read and its job is in the queue; one that finds the queue full
 /// is refused with 503, and so is every call once it is being drained. A caller that goes away
 /// before has done nothing; after that, the job runs without it, and its
 /// [`Deadline`](crate::Deadline) does not count for the job. Trailers of the request are not kept.
+///
+/// A call takes its place when it comes, before its body is read, and a sender that sends slowly
+/// keeps it: put a [`Timeout`](crate::Timeout) outside.
 ///
 /// Jobs are tasks of tokio's runtime.
 #[derive(Clone)]
