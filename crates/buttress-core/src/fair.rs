@@ -127,6 +127,16 @@ impl<K> FairShare<K> {
         self.shared.taken.load(Ordering::Relaxed)
     }
 
+    /// Whether so many calls, of which so many are the tenant's, leave room for one more of its.
+    #[inline]
+    fn has_room(&self, taken: u32, own: u32) -> bool {
+        let Some(left) = self.limit().checked_sub(taken).filter(|free| *free > 0) else {
+            return false;
+        };
+        // One that has nothing is let in as long as anything is free.
+        own == 0 || f64::from(own) + 1.0 <= self.factor * f64::from(left - 1)
+    }
+
     /// Where a key is counted.
     fn cells<T: Hash>(&self, key: &T) -> Cells {
         let mut hasher = self.secret;
@@ -158,13 +168,14 @@ impl<C: ?Sized, K: Key<C>> Policy<C> for FairShare<K> {
                 Err(rejection) => return Admission::Refused(rejection),
             },
         };
-        // From here on, dropping it gives everything back.
-        let (share, taken, own) = Share::take(&self.shared, cells);
-        let limit = self.shared.limit.load(Ordering::Relaxed);
-        let free_then = f64::from(limit.saturating_sub(taken).saturating_sub(1));
-        // One that has nothing is let in as long as anything is free.
-        if taken < limit && (own == 0 || f64::from(own) + 1.0 <= self.factor * free_then) {
-            return Admission::Admitted(Some(share));
+        // A look first, so that a flood of refusals writes nothing that others read.
+        let (taken, own) = self.shared.counts(cells);
+        if self.has_room(taken, own) {
+            // From here on, dropping it gives everything back.
+            let (share, taken, own) = Share::take(&self.shared, cells);
+            if self.has_room(taken, own) {
+                return Admission::Admitted(Some(share));
+            }
         }
         Admission::Refused(Rejection::new(Reason::Overloaded, self.missing.name))
     }
@@ -187,6 +198,16 @@ impl<K> fmt::Debug for FairShare<K> {
             .field("limit", &self.limit())
             .field("taken", &self.taken())
             .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// How many calls there are, and how many of them the tenant's that is counted there.
+    #[inline]
+    fn counts(&self, cells: Cells) -> (u32, u32) {
+        let own = cells.map(|cell| self.counters[cell as usize].load(Ordering::Relaxed));
+        let taken = self.taken.load(Ordering::Relaxed);
+        (taken, own.into_iter().min().unwrap_or(0))
     }
 }
 

@@ -19,7 +19,8 @@ use std::time::Duration;
 ///
 /// A pace levels bursts and cannot help against a lasting excess: then the room is full, and all calls
 /// wait as long as they may. And it paces the *start* of calls: how many are under way is bounded by
-/// a [`Bulkhead`](crate::Bulkhead). Timers are exact to a millisecond or two, so above some hundred
+/// a [`Bulkhead`](crate::Bulkhead). In a guard of several policies it belongs last, since a call that
+/// a later one refuses has used up its turn. Timers are exact to a millisecond or two, so above some hundred
 /// calls a second those go together that are due within it.
 ///
 /// ```

@@ -13,6 +13,8 @@ fn start() -> Instant {
 
 /// 1000 calls a second, and 20 more that wait: what comes on top is refused.
 struct Bucket {
+    /// Nothing is taken.
+    halted: bool,
     level: Cell<f64>,
     at: Cell<Instant>,
 }
@@ -21,7 +23,7 @@ impl Bucket {
     fn takes(&self, now: Instant) -> bool {
         let drained = 1_000.0 * (now - self.at.replace(now)).as_secs_f64();
         let level = (self.level.get() - drained).max(0.0);
-        let takes = level < 20.0;
+        let takes = level < 20.0 && !self.halted;
         self.level.set(if takes { level + 1.0 } else { level });
         takes
     }
@@ -43,6 +45,7 @@ impl Simulation {
         Self {
             threshold: Threshold::new(),
             bucket: Bucket {
+                halted: false,
                 level: Cell::new(0.0),
                 at: Cell::new(now),
             },
@@ -148,6 +151,24 @@ fn an_overload_is_forgotten_within_a_second() {
     assert!(simulation.threshold.height().abs() < f64::EPSILON);
     let tally = simulation.run(500.0, [60.0, 30.0, 10.0, 0.0], SECOND);
     assert!((part(tally[0]) - 1.0).abs() < f64::EPSILON, "{tally:?}");
+}
+
+#[test]
+fn a_service_that_came_to_a_halt_is_used_again_within_a_second() {
+    for seed in 1..=8 {
+        let mut simulation = Simulation::new();
+        simulation.random = seed;
+        simulation.run(800.0, [25.0; 4], 2 * SECOND);
+        simulation.bucket.halted = true;
+        let halted = simulation.run(800.0, [25.0; 4], 5 * SECOND);
+        assert!(succeeded(&halted) < 1.0, "{halted:?}");
+        assert!(simulation.threshold.height() > 3.5);
+        simulation.bucket.halted = false;
+        simulation.run(800.0, [25.0; 4], SECOND);
+        let again = simulation.run(800.0, [25.0; 4], SECOND);
+        let offered: u32 = again.iter().map(|(offered, _)| offered).sum();
+        assert!(succeeded(&again) > 0.95 * f64::from(offered), "{again:?}");
+    }
 }
 
 #[test]

@@ -57,6 +57,8 @@ struct Settings {
 struct Course {
     /// How many calls a second to let through, while there is a bar.
     target: Option<f64>,
+    /// How many it took when all was well.
+    healthy: f64,
     /// How many it took when it last refused too much.
     known_limit: f64,
     /// By how much the target grows if this window goes well.
@@ -253,6 +255,7 @@ impl Course {
         } else {
             self.target = None;
             self.known_limit = 0.0;
+            self.healthy = window.passed / window.seconds;
         }
         self.target.map_or(0.0, |target| self.bar_for(target))
     }
@@ -265,9 +268,16 @@ impl Course {
             Some(target) if refused < BADLY => target * (1.0 - refused),
             _ => (window.passed - window.refused) / window.seconds,
         };
+        if self.target.is_some() && window.passed - window.refused > FEW {
+            // It works, and still that was too much.
+            self.healthy = self.healthy.min(target);
+        }
         // A short window's count may be far off, so what follows must be free to find out.
         self.known_limit = if window.whole { target } else { 0.0 };
-        self.target = Some(target * (1.0 - MARGIN));
+        // One that takes nothing at all must be offered something, or it would never be seen to take
+        // it again.
+        let least = FEW_PER_CENT / 100.0 * self.arriving.iter().sum::<f64>();
+        self.target = Some((target * (1.0 - MARGIN)).max(least));
         self.step = STEP;
     }
 
@@ -275,6 +285,11 @@ impl Course {
         let Some(target) = &mut self.target else {
             return;
         };
+        if *target < self.healthy * (1.0 - 2.0 * MARGIN) {
+            // It had come to a halt, and works again.
+            *target = (2.0 * *target).min(self.healthy);
+            return;
+        }
         *target *= 1.0 + self.step;
         if *target > self.known_limit * (1.0 + MARGIN) {
             // The shedder takes more than it did: the sooner that is used the better.
@@ -333,6 +348,11 @@ const MARGIN: f64 = 0.05;
 
 /// A shedder that refuses this part of its calls takes much less than it did.
 const BADLY: f64 = 0.2;
+
+/// A shedder that takes no more calls than this in a window has come to a halt, and is offered this
+/// part of what comes all the same.
+const FEW: f64 = 10.0;
+const FEW_PER_CENT: f64 = 1.0;
 
 /// How much more it is offered when it goes well: DAGOR's β is 1 %.
 const STEP: f64 = 0.015;

@@ -38,7 +38,8 @@ pub enum Discipline {
         interval: Duration,
     },
     /// The most critical first; of equals, first come, first served. If the room is full, the last
-    /// to come of the least critical gives way to a newcomer who is more critical than it.
+    /// to come of the least critical gives way to a newcomer who is more critical than it. Where
+    /// nothing is [seen](crate::Look) in calls they are all equal.
     Priority,
 }
 

@@ -359,10 +359,10 @@ impl Turn {
             return Poll::Ready(Err(self.shelf.shared().rejection(reason)));
         }
         self.place = None;
-        let late = passed(self.deadline);
         if standing == Standing::Displaced {
             return Poll::Ready(Err(shared.rejection(Reason::BulkheadFull)));
         }
+        let late = passed(self.deadline);
         if late || standing == Standing::ServedTooLate {
             // Nobody needs it any more: the next one does.
             shared.give_back(1);
