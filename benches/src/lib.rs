@@ -14,11 +14,11 @@
     reason = "a tool that measures: it reads the real clock, prints, and stops where it cannot go on"
 )]
 
+pub mod adaptive;
 pub mod breaker;
 pub mod coalesce;
 pub mod health;
 pub mod hedge;
-pub mod adaptive;
 pub mod inner;
 pub mod loopback;
 

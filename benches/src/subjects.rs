@@ -1,8 +1,7 @@
 //! What is compared with what.
 
 use crate::measure::Runner;
-use crate::{breaker, coalesce, hedge, ours, retry, rivals, stack_client};
-use crate::{adaptive, ours, rivals};
+use crate::{adaptive, breaker, coalesce, hedge, ours, retry, rivals, stack_client};
 
 /// A job that ours and a rival do.
 pub struct Subject {

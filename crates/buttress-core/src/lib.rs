@@ -19,6 +19,10 @@
 //! | [`AdaptiveSlots`] | slots whose number is found by a [`Limit`] |
 //! | [`shed`] | refusing by queueing delay, by pressure, by deadline |
 //! | [`Latencies`] | a histogram that forgets, for quantiles of recent latencies |
+//! | [`ShuffleSharding`] | bulkheads of which each key has a few |
+//! | [`Prioritized`] | a policy before which the least critical calls are refused |
+//! | [`Pacer`] | calls one by one at a steady pace |
+//! | [`FairShare`] | so many calls at once, and no tenant more than its share |
 //! | [`RateLimiter`] | the state machine of a rate limit, over [`Gcra`] or [`SlidingWindow`] |
 //! | [`Breaker`] | the state machine of a circuit breaker |
 //! | [`Throttler`] | the state machine of an adaptive throttle |
@@ -51,18 +55,23 @@ pub mod backoff;
 pub mod breaker;
 pub mod budget;
 pub mod combine;
+mod criticality;
 #[cfg(feature = "http")]
 pub mod deadline_header;
 pub mod digest;
 mod extra_load;
+mod fair;
 pub mod flights;
 mod key;
 mod latencies;
 pub mod limit;
+mod look;
 mod never;
 mod now;
 mod outcome;
+mod pace;
 mod policy;
+mod priority;
 pub mod protocol;
 #[cfg(feature = "http")]
 pub mod pushback;
@@ -72,6 +81,7 @@ pub mod rate;
 mod rejection;
 pub mod setting;
 pub mod shed;
+mod shuffle;
 mod slots;
 mod spread;
 mod sync;
@@ -80,18 +90,20 @@ mod throttle;
 pub use backoff::Backoff;
 pub use breaker::Breaker;
 pub use budget::RetryBudget;
-pub use combine::{Keyed, Reloadable};
-pub use extra_load::ExtraLoad;
-pub use key::{Key, MissingKey, by_fn};
-pub use latencies::Latencies;
 pub use combine::{Keyed, Reloadable, Shadow};
+pub use criticality::Criticality;
+pub use extra_load::ExtraLoad;
+pub use fair::{FairShare, Share};
 pub use key::{Key, MissingKey, by_fn};
 pub use latencies::Latencies;
 pub use limit::{AdaptiveSlots, Limit};
+pub use look::{Blind, Look};
 pub use never::Never;
 pub use now::Now;
 pub use outcome::Outcome;
+pub use pace::{PaceTurn, Pacer};
 pub use policy::{Admission, PerKey, Permit, Policy, Retention};
+pub use priority::{Prioritized, Threshold};
 #[cfg(feature = "http")]
 pub use protocol::Http;
 pub use protocol::{Plain, Protocol, Reject};
@@ -100,6 +112,7 @@ pub use random::Random;
 pub use rate::{Gcra, RateLimiter, SlidingWindow};
 pub use rejection::{Reason, Rejection};
 pub use setting::SettingError;
-pub use slots::Slots;
+pub use shuffle::{Shard, Shards, ShuffleSharding};
+pub use slots::{Discipline, Slots};
 pub use spread::{Here, Spread};
 pub use throttle::{ThrottlePermit, Throttler};

@@ -247,3 +247,21 @@ fn a_shedder_without_sense_is_refused_by_name() {
     assert_eq!(field(deadline().half_life(TOO_LONG).build()), "half_life");
     assert_eq!(field(deadline().named("").build()), "named");
 }
+
+#[test]
+fn a_sharding_without_sense_is_refused_by_name() {
+    let key = by_fn(|call: &u64| Ok(*call));
+    let sharded = |compartments, per_key| {
+        field(
+            Bulkhead::builder(4)
+                .shuffle_sharded(compartments, per_key, key)
+                .build(),
+        )
+    };
+    assert_eq!(sharded(1, 1), "compartments");
+    assert_eq!(sharded(5_000, 2), "compartments");
+    assert_eq!(sharded(8, 0), "per_key");
+    assert_eq!(sharded(8, 8), "per_key");
+    let empty = Bulkhead::builder(0).shuffle_sharded(8, 2, key);
+    assert_eq!(field(empty.build()), "limit");
+}

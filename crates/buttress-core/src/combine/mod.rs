@@ -3,6 +3,7 @@
 mod and;
 mod key_map;
 mod keyed;
+mod missing;
 mod option;
 mod reloadable;
 mod shadow;
@@ -11,6 +12,8 @@ mod tests;
 mod tuple;
 
 pub use and::{And, AndWaiting, Both};
-pub use keyed::{Keyed, KeyedWaiting, MissingKeyMeans};
+pub use keyed::{Keyed, KeyedWaiting};
+pub use missing::MissingKeyMeans;
+pub(crate) use missing::{Instead, MissingKeys};
 pub use reloadable::{OfPolicy, Reloadable};
 pub use shadow::Shadow;
