@@ -31,7 +31,7 @@ pub use buttress_core::{
 #[cfg(feature = "http")]
 pub use deadline::{Deadline, IncomingDeadline, OutgoingDeadline};
 pub use guard::{Guard, GuardFuture, GuardLayer, GuardProtocol, guard};
-pub use keyed::{Keyed, KeyedBuilder};
+pub use keyed::{Keyed, KeyedBuilder, KeyedParts};
 pub use rate_limit::{RateLimit, RateLimitBuilder};
 pub use reloadable::Reloadable;
 pub use run::Run;

@@ -10,5 +10,5 @@ mod tests;
 mod tuple;
 
 pub use and::{And, AndWaiting, Both};
-pub use keyed::{Keyed, KeyedWaiting, MissingKeyMeans};
+pub use keyed::{DEFAULT_MAX_KEYS, Keyed, KeyedWaiting, MissingKeyMeans};
 pub use reloadable::{OfPolicy, Reloadable};
