@@ -93,7 +93,11 @@ impl Count {
                 wait = (debt + interval).saturating_sub(capacity);
             }
         }
-        self.0 = (debt > 0).then_some(Kept::Even { debt, at: now });
+        // A refusal changes nothing; a clock that was set back has to be written down, though.
+        let set_back = matches!(self.0, Some(Kept::Even { at, .. }) if now < at);
+        if taken > 0 || !matches!(action, Action::Take { .. }) || set_back {
+            self.0 = (debt > 0).then_some(Kept::Even { debt, at: now });
+        }
         Answer {
             taken,
             wait: micros_up(wait),
@@ -138,11 +142,14 @@ impl Count {
             (_, 0) => length - elapsed,
             _ => 2 * length - elapsed,
         };
-        self.0 = (whole > 0).then_some(Kept::Window {
-            index,
-            previous,
-            current,
-        });
+        let set_back = matches!(self.0, Some(Kept::Window { index: at, .. }) if index < at);
+        if taken > 0 || !matches!(action, Action::Take { .. }) || set_back {
+            self.0 = (whole > 0).then_some(Kept::Window {
+                index,
+                previous,
+                current,
+            });
+        }
         Answer {
             taken,
             wait: Duration::from_micros(wait),
