@@ -2,6 +2,7 @@ use crate::ask::{Answer, Ask};
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 
 /// Where a fleet counts: an engine that does one small step without anything coming between.
 ///
@@ -88,5 +89,16 @@ impl fmt::Display for StoreError {
 impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.0.source()
+    }
+}
+
+/// Several fleets in one process on one engine, as tests have it.
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn ask(&self, ask: Ask) -> Answering<'_, Answer> {
+        (**self).ask(ask)
+    }
+
+    fn present<'a>(&'a self, fleet: &'a str, instance: u64) -> Answering<'a, u32> {
+        (**self).present(fleet, instance)
     }
 }

@@ -6,9 +6,9 @@
 
 mod common;
 
-use buttress::{RateLimit, Reason, Rejection, Run, by_fn};
+use buttress::{RateLimit, Reason, Run, by_fn};
 use buttress_redis::{BuildOn, Fleet};
-use common::Server;
+use common::{Server, call};
 use std::time::Duration;
 use tower::BoxError;
 
@@ -20,11 +20,6 @@ async fn fleet(server: &Server) -> Fleet {
         .connect()
         .await
         .unwrap()
-}
-
-async fn call<P: buttress::Policy<()>>(limit: &P) -> Result<(), Rejection> {
-    let result: Result<(), BoxError> = limit.run(async { Ok(()) }).await;
-    result.map_err(|error| *Rejection::find(&*error).unwrap())
 }
 
 #[tokio::test]

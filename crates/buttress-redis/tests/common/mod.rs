@@ -5,6 +5,10 @@
     reason = "each test uses a part; one that cannot go on should say where"
 )]
 
+pub mod wire;
+
+use buttress::{Policy, Rejection, Run};
+use tower::BoxError;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -174,4 +178,10 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(start.elapsed() < Duration::from_secs(10), "never: {what}");
         sleep(Duration::from_millis(2)).await;
     }
+}
+
+/// One call through a limit.
+pub async fn call<P: Policy<()>>(limit: &P) -> Result<(), Rejection> {
+    let result: Result<(), BoxError> = limit.run(async { Ok(()) }).await;
+    result.map_err(|error| *Rejection::find(&*error).unwrap())
 }
