@@ -22,7 +22,7 @@ pub(crate) struct Link {
     instances: AtomicU32,
     fewest_instances: u32,
     runtime: Handle,
-    last_word: Mutex<Option<Instant>>,
+    words: Mutex<Words>,
     /// Tells the heartbeat that the store was lost.
     alarm: Arc<Notify>,
     namespace: Arc<str>,
@@ -47,7 +47,7 @@ impl Link {
             instances: AtomicU32::new(instances),
             fewest_instances: instances,
             runtime,
-            last_word: Mutex::new(None),
+            words: Mutex::default(),
             alarm: Arc::new(Notify::new()),
             namespace,
         })
@@ -127,7 +127,7 @@ impl Link {
     fn lost(&self, error: &dyn fmt::Display) -> Unreachable {
         if self.fuse.blow() {
             self.alarm.notify_one();
-            if self.may_speak() {
+            if self.words.lock().may_tell_loss(Instant::now()) {
                 tracing::warn!(
                     fleet = &*self.namespace,
                     "the store of rate limits is lost, and they are decided here: {error}"
@@ -138,26 +138,12 @@ impl Link {
     }
 
     fn found(&self) {
-        if self.fuse.mend() {
-            // Only if its loss was told.
-            let spoke = self.last_word.lock().is_some_and(|at| at.elapsed() < QUIET);
-            if spoke || self.may_speak() {
-                tracing::info!(
-                    fleet = &*self.namespace,
-                    "the store of rate limits answers again"
-                );
-            }
+        if self.fuse.mend() && self.words.lock().may_tell_return() {
+            tracing::info!(
+                fleet = &*self.namespace,
+                "the store of rate limits answers again"
+            );
         }
-    }
-
-    /// Said once for each outage, and seldom for a store that comes and goes.
-    fn may_speak(&self) -> bool {
-        let mut last = self.last_word.lock();
-        let may = last.is_none_or(|last| last.elapsed() >= QUIET);
-        if may {
-            *last = Some(Instant::now());
-        }
-        may
     }
 
     /// An instance that is gone is missed for as long as it takes others to be sure of it: a
@@ -170,6 +156,29 @@ impl Link {
         let most = heard.iter().copied().max().unwrap_or(1);
         self.instances
             .store(most.max(self.fewest_instances), Ordering::Relaxed);
+    }
+}
+
+/// What was said of outages: each once, and of a store that comes and goes only now and then.
+#[derive(Default)]
+struct Words {
+    last: Option<Instant>,
+    told: bool,
+}
+
+impl Words {
+    fn may_tell_loss(&mut self, now: Instant) -> bool {
+        let may = self.last.is_none_or(|last| now - last >= QUIET);
+        if may {
+            self.last = Some(now);
+            self.told = true;
+        }
+        may
+    }
+
+    /// Only if its loss was told.
+    fn may_tell_return(&mut self) -> bool {
+        std::mem::take(&mut self.told)
     }
 }
 
