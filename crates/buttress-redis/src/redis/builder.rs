@@ -7,10 +7,11 @@ use arc_swap::ArcSwap;
 use buttress_core::SettingError;
 use buttress_core::setting::check_range;
 use redis::aio::ConnectionManagerConfig;
-use redis::{Client, RedisError};
+use redis::{AsyncConnectionConfig, Client, RedisError};
 use std::fmt;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// The settings of a [`RedisStore`], and then of the fleet on it.
 #[derive(Clone)]
@@ -81,7 +82,13 @@ impl RedisBuilder {
     /// A setting makes no sense, the address is none, or the server does not answer or does not
     /// let this client in. Outside of a tokio runtime it is a setting error, too.
     pub async fn connect(self) -> Result<Fleet, ConnectError> {
-        let builder = self.with_store()?;
+        let (builder, target) = self.with_store()?;
+        // Connections are made again and again until it works, which is not what is wanted yet.
+        let tried = timeout(PATIENCE, target.try_once()).await;
+        match tried {
+            Ok(tried) => tried.map_err(|error| ConnectError::Unreachable(error.into()))?,
+            Err(overdue) => return Err(ConnectError::Unreachable(StoreError::new(overdue))),
+        }
         builder.start_answered(PATIENCE).await
     }
 
@@ -93,11 +100,11 @@ impl RedisBuilder {
     /// A setting makes no sense, or the address is none. Outside of a tokio runtime it is a
     /// setting error, too.
     pub fn connect_or_degrade(self) -> Result<Fleet, ConnectError> {
-        let builder = self.with_store()?;
+        let (builder, _) = self.with_store()?;
         Ok(builder.start_lost("not connected yet")?)
     }
 
-    fn with_store(self) -> Result<FleetBuilder<RedisStore>, ConnectError> {
+    fn with_store(self) -> Result<(FleetBuilder<RedisStore>, Target), ConnectError> {
         // Before anything needs it.
         FleetBuilder::<()>::runtime()?;
         let target = Target {
@@ -106,11 +113,11 @@ impl RedisBuilder {
         };
         let store = RedisStore {
             lines: ArcSwap::from_pointee(target.lines().map_err(ConnectError::address)?),
-            target,
+            target: target.clone(),
             scripts: Scripts::new(),
             unanswered: AtomicU32::new(0),
         };
-        Ok(self.fleet.on(store))
+        Ok((self.fleet.on(store), target))
     }
 }
 
@@ -126,11 +133,13 @@ impl fmt::Debug for RedisBuilder {
 }
 
 /// Where to connect to, and how.
+#[derive(Clone)]
 pub(super) struct Target {
     connections: u32,
     clients: Clients,
 }
 
+#[derive(Clone)]
 enum Clients {
     One(Box<Client>),
     #[cfg(feature = "cluster")]
@@ -157,6 +166,21 @@ fn clients(addresses: &[String], cluster: bool) -> Result<Clients, ConnectError>
 }
 
 impl Target {
+    /// Connects and leaves again.
+    async fn try_once(&self) -> Result<(), RedisError> {
+        match &self.clients {
+            Clients::One(client) => {
+                let settings = AsyncConnectionConfig::new()
+                    .set_connection_timeout(Some(CONNECTING))
+                    .set_response_timeout(Some(ANSWERING));
+                let connected = client.get_multiplexed_async_connection_with_config(&settings);
+                connected.await.map(drop)
+            }
+            #[cfg(feature = "cluster")]
+            Clients::Cluster(client) => client.get_async_connection().await.map(drop),
+        }
+    }
+
     /// Connections that are made when first used, and made again when they are lost.
     pub(super) fn lines(&self) -> Result<Lines, RedisError> {
         let peers = match &self.clients {
