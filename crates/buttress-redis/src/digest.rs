@@ -134,6 +134,9 @@ mod tests {
     #[test]
     fn a_digest_is_the_same_in_every_process() {
         let digest = digester("shop", b"", "per-client", 20).digest(&(7_usize, "a client"));
-        assert_eq!(format!("{:032x}", digest.0), "fec34c44a9424f5b4c028cdd945a746c");
+        assert_eq!(
+            format!("{:032x}", digest.0),
+            "fec34c44a9424f5b4c028cdd945a746c"
+        );
     }
 }

@@ -50,8 +50,11 @@ impl Fleet {
         RedisBuilder::new(address.into())
     }
 
-    /// On a Redis Cluster, of which some nodes are at these addresses. A master that is gone and
-    /// not replaced yet counts as if all were.
+    /// On a Redis Cluster, of which some nodes are at these addresses.
+    ///
+    /// While a master is gone and not replaced yet, calls for its keys find out again and again:
+    /// each time one of them waits for the deadline at most, and then all limits are decided
+    /// locally for a moment, of up to 400 ms.
     #[cfg(feature = "cluster")]
     pub fn redis_cluster<A: Into<String>>(addresses: impl IntoIterator<Item = A>) -> RedisBuilder {
         RedisBuilder::cluster(addresses.into_iter().map(Into::into).collect())

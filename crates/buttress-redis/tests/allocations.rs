@@ -30,13 +30,25 @@ async fn a_call_that_is_decided_in_memory_allocates_nothing() {
     // A key that is new is remembered, and looked after from then on.
     for _ in 0..200 {
         for admission in [
-            leased.admit("a client", &Now::lazy(|| tokio::time::Instant::now().into_std())),
-            leased_by.admit("a client", &Now::lazy(|| tokio::time::Instant::now().into_std())),
+            leased.admit(
+                "a client",
+                &Now::lazy(|| tokio::time::Instant::now().into_std()),
+            ),
+            leased_by.admit(
+                "a client",
+                &Now::lazy(|| tokio::time::Instant::now().into_std()),
+            ),
         ] {
             drop(admission);
         }
-        view.admit("a client", &Now::lazy(|| tokio::time::Instant::now().into_std()));
-        view_by.admit("a client", &Now::lazy(|| tokio::time::Instant::now().into_std()));
+        view.admit(
+            "a client",
+            &Now::lazy(|| tokio::time::Instant::now().into_std()),
+        );
+        view_by.admit(
+            "a client",
+            &Now::lazy(|| tokio::time::Instant::now().into_std()),
+        );
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     assert_eq!(of_a_call(&leased), 0);

@@ -26,7 +26,10 @@ fn limit(way: fn(&Fleet) -> Share, is: Is) -> FleetLimit {
 const DECIDED_AT_ONCE: [(fn(&Fleet) -> Share, Is); 3] = [
     (Fleet::exact, Is::Up),
     (Fleet::exact, Is::Cut),
-    (|fleet| fleet.synchronised(Duration::from_millis(10)), Is::Up),
+    (
+        |fleet| fleet.synchronised(Duration::from_millis(10)),
+        Is::Up,
+    ),
 ];
 
 #[test]
@@ -70,8 +73,13 @@ fn used_up_it_keeps_the_contract() -> Result<(), BrokenRule> {
         let fleet = Fleet::in_memory().unwrap();
         let limit = RateLimit::per_day(1).build_on(&fleet).unwrap();
         let now = Now::lazy(|| tokio::time::Instant::now().into_std());
-        assert!(matches!(limit.admit("the one", &now), Admission::Admitted(_)));
+        assert!(matches!(
+            limit.admit("the one", &now),
+            Admission::Admitted(_)
+        ));
         limit
     };
-    Contract::new(move || Fixture::new(used_up())).refusing().check_http()
+    Contract::new(move || Fixture::new(used_up()))
+        .refusing()
+        .check_http()
 }

@@ -143,7 +143,11 @@ async fn a_store_that_is_slow_now_and_then_is_left_alone_for_longer() {
     let start = Instant::now();
     let mut slow = 0;
     while start.elapsed() < 10 * SECOND {
-        wire.set(if fleet.is_degraded() { Is::Up } else { Is::Frozen });
+        wire.set(if fleet.is_degraded() {
+            Is::Up
+        } else {
+            Is::Frozen
+        });
         let start = Instant::now();
         call(&limit).await.ok();
         slow += u32::from(start.elapsed() > MS);

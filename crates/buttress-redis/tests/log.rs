@@ -43,11 +43,17 @@ fn it_says_once_that_the_store_is_lost_and_once_that_it_is_back() {
             call(&limit).await.ok();
             sleep(MS).await;
         }
-        assert_eq!(log.lines(), ["WARN the store of rate limits is lost, and they are decided here: cut"]);
+        assert_eq!(
+            log.lines(),
+            ["WARN the store of rate limits is lost, and they are decided here: cut"]
+        );
         wire.set(Is::Up);
         sleep(SECOND).await;
         assert_eq!(log.lines().len(), 2);
-        assert_eq!(log.lines()[1], "INFO the store of rate limits answers again");
+        assert_eq!(
+            log.lines()[1],
+            "INFO the store of rate limits answers again"
+        );
         // One that comes and goes does not fill the log.
         for _ in 0..50 {
             wire.set(Is::Cut);

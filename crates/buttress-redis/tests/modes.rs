@@ -62,7 +62,11 @@ fn bounded(admitted: &[u32], per_second: u32, free: f64) {
             sum += one;
             // A stretch of one slot takes no time yet.
             let most = free + rate * (slots + 1) as f64;
-            assert!(f64::from(sum) <= most, "{sum} in {} slots from {from}, but {most}", slots + 1);
+            assert!(
+                f64::from(sum) <= most,
+                "{sum} in {} slots from {from}, but {most}",
+                slots + 1
+            );
         }
     }
 }
@@ -169,7 +173,10 @@ async fn excess_is_refused_with_the_time_until_it_would_pass() {
         let quota = rejection.exceeded().unwrap();
         assert_eq!((quota.limit, quota.window, quota.reset), (4, 4, 1));
         let wait = rejection.wait().unwrap();
-        assert!(wait <= Duration::from_secs(1) && wait > 900 * MS, "{wait:?}");
+        assert!(
+            wait <= Duration::from_secs(1) && wait > 900 * MS,
+            "{wait:?}"
+        );
         sleep(wait + 2 * MS).await;
         call(&limit).await.unwrap();
     }

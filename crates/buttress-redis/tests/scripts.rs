@@ -133,7 +133,13 @@ async fn the_scripts_count_as_the_engine_in_memory_does() {
                 continue;
             }
             let here = count.apply(&rule, action, now);
-            prop_assert_eq!(scripts.apply(&rule, action, now), here, "{:?} at {}", action, now);
+            prop_assert_eq!(
+                scripts.apply(&rule, action, now),
+                here,
+                "{:?} at {}",
+                action,
+                now
+            );
         }
         Ok(())
     });

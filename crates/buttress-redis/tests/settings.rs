@@ -25,7 +25,12 @@ async fn nonsense_is_refused_by_name() {
     }
     assert_eq!(field(on().instances(0).start()), "instances");
     assert_eq!(field(on().instances(u32::MAX).start()), "instances");
-    for bad in [Duration::ZERO, Duration::from_micros(999), Duration::from_secs(61), Duration::MAX] {
+    for bad in [
+        Duration::ZERO,
+        Duration::from_micros(999),
+        Duration::from_secs(61),
+        Duration::MAX,
+    ] {
         assert_eq!(field(on().deadline(bad).start()), "deadline", "{bad:?}");
     }
 
@@ -42,7 +47,10 @@ async fn nonsense_is_refused_by_name() {
         assert_eq!(field(limit().build_on(fleet.synchronised(bad))), "period");
     }
     for share in [fleet.leased(), fleet.synchronised(second)] {
-        assert_eq!(field(limit().wait_at_most(second).build_on(share)), "wait_at_most");
+        assert_eq!(
+            field(limit().wait_at_most(second).build_on(share)),
+            "wait_at_most"
+        );
     }
     let short = RateLimit::per(1, Duration::from_micros(1)).sliding_window();
     assert_eq!(field(short.build_on(&fleet)), "period");
@@ -61,9 +69,18 @@ fn a_fleet_needs_a_runtime() {
 
 #[tokio::test]
 async fn an_address_that_cannot_be_used_is_a_clear_error() {
-    for bad in ["", "localhost", "http://127.0.0.1/", "redis://", "redis://127.0.0.1:port/"] {
+    for bad in [
+        "",
+        "localhost",
+        "http://127.0.0.1/",
+        "redis://",
+        "redis://127.0.0.1:port/",
+    ] {
         let error = Fleet::redis(bad).connect_or_degrade();
-        assert!(matches!(error, Err(ConnectError::Address(_))), "{bad:?}: {error:?}");
+        assert!(
+            matches!(error, Err(ConnectError::Address(_))),
+            "{bad:?}: {error:?}"
+        );
     }
     let none = Fleet::redis("redis://127.0.0.1/").connections(0);
     assert!(matches!(
@@ -75,12 +92,18 @@ async fn an_address_that_cannot_be_used_is_a_clear_error() {
     let error = Fleet::redis(address).connect().await.unwrap_err();
     assert!(matches!(error, ConnectError::Unreachable(_)));
     let text = error.to_string();
-    assert!(text.starts_with("Redis cannot be reached: ") && text.contains("refused"), "{text}");
+    assert!(
+        text.starts_with("Redis cannot be reached: ") && text.contains("refused"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn what_is_shown_of_settings_holds_no_secrets() {
     let builder = Fleet::redis("redis://:a-password@127.0.0.1/").secret("a-secret");
     let shown = format!("{builder:?}");
-    assert!(!shown.contains("a-password") && !shown.contains("a-secret"), "{shown}");
+    assert!(
+        !shown.contains("a-password") && !shown.contains("a-secret"),
+        "{shown}"
+    );
 }

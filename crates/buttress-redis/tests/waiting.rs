@@ -64,7 +64,11 @@ async fn a_refusal_never_reaches_the_service_and_an_admitted_call_does_once() {
         let service = limit.protocol(Plain::new()).layer(service);
         let answers = join_all((0..20).map(|_| service.clone().oneshot(()))).await;
         let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
-        assert!(refused.clone().all(|error| Rejection::find(&**error).is_some()));
+        assert!(
+            refused
+                .clone()
+                .all(|error| Rejection::find(&**error).is_some())
+        );
         assert_eq!(refused.count(), 13);
         assert_eq!(served.load(Ordering::Relaxed), 7);
     }
@@ -72,7 +76,9 @@ async fn a_refusal_never_reaches_the_service_and_an_admitted_call_does_once() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_later_policy_refuses_is_given_back() {
-    for way in [Fleet::exact, Fleet::leased, |fleet: &Fleet| fleet.synchronised(MS)] {
+    for way in [Fleet::exact, Fleet::leased, |fleet: &Fleet| {
+        fleet.synchronised(MS)
+    }] {
         let (_, fleet) = fleet(MS);
         let limit = RateLimit::per_day(5).build_on(way(&fleet)).unwrap();
         let slots = Bulkhead::new(1).unwrap();
@@ -100,7 +106,9 @@ async fn what_a_later_policy_refuses_is_given_back() {
 #[tokio::test(start_paused = true)]
 async fn many_that_wait_for_one_lease_ask_once() {
     let (wire, fleet) = fleet(5 * MS);
-    let limit = RateLimit::per_second(10_000).build_on(fleet.leased()).unwrap();
+    let limit = RateLimit::per_second(10_000)
+        .build_on(fleet.leased())
+        .unwrap();
     let answers = join_all((0..64).map(|_| call(&limit))).await;
     assert!(answers.iter().all(Result::is_ok));
     assert!(wire.asks() <= 8, "{}", wire.asks());

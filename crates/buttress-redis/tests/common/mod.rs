@@ -5,10 +5,10 @@
     reason = "each test uses a part; one that cannot go on should say where"
 )]
 
+pub mod proxy;
 pub mod wire;
 
 use buttress::{Policy, Rejection, Run};
-use tower::BoxError;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -17,6 +17,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
+use tower::BoxError;
 
 /// A `redis-server`.
 pub struct Server {

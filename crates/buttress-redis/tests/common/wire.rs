@@ -42,7 +42,8 @@ impl Wire {
     }
 
     pub fn latency(&self, latency: Duration) {
-        self.latency.store(latency.as_micros() as u64, Ordering::Relaxed);
+        self.latency
+            .store(latency.as_micros() as u64, Ordering::Relaxed);
     }
 
     /// How often it was asked to count.
