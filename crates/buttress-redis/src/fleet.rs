@@ -97,11 +97,12 @@ impl Fleet {
     /// any `t`, with `n` instances, at most
     ///
     /// ```text
-    /// burst + rate × t + Σ batches,   Σ batches ≤ min(rate × lead, burst ÷ 2) + n × (largest cost)
+    /// burst + rate × t + held,   held ≤ min(n × rate × lead, burst ÷ 2) + n × (largest cost)
     /// ```
     ///
-    /// are admitted: 2 % of a second's calls more than by one process, and not more the longer it
-    /// goes on. An instance that dies loses its batch; for that long less is admitted.
+    /// are admitted. It does not grow with `t`; and while the limit is used up, batches are what
+    /// each instance got lately, so that all hold `rate × lead` together: 2 % of a second's calls.
+    /// An instance that dies loses its batch; for that long less is admitted.
     pub fn leased(&self) -> Share {
         Share::leased(self.clone())
     }
@@ -118,7 +119,7 @@ impl Fleet {
     /// ```
     ///
     /// are admitted: what is too much once is made up for, and does not grow with `t`. By a
-    /// sliding window, it is `2 × limit + (n − 1) × limit` in any one window.
+    /// sliding window it is `n × limit` in any one window, as the window estimates it.
     ///
     /// `period` is from 1 ms to a minute; 100 ms is a good start.
     pub fn synchronised(&self, period: Duration) -> Share {

@@ -16,8 +16,9 @@ use tokio::time::timeout;
 pub(crate) struct Lease {
     /// Taken from the store, and not used yet.
     tokens: u32,
-    /// What calls wanted since `measured`.
+    /// What calls wanted since `measured`, and what they got.
     demand: u64,
+    used: u64,
     measured: Option<Instant>,
     /// How much to hold.
     batch: u32,
@@ -54,6 +55,7 @@ impl Lease {
         let mut call_keeper = false;
         if let Some(rest) = self.tokens.checked_sub(cost) {
             self.tokens = rest;
+            self.used += u64::from(cost);
             if rest < self.batch / 2 && self.wanted == 0 && !self.asking && !self.is_dry(1, now) {
                 self.wanted = 1;
                 call_keeper = true;
@@ -114,14 +116,20 @@ impl Lease {
         if idle { Plan::End } else { Plan::Rest }
     }
 
-    /// Sizes the batch by what calls wanted lately.
+    /// Sizes the batch by what calls wanted lately; or got, if the store has no more, so that all
+    /// instances together hold no more than what comes free in `lead`.
     fn measure(&mut self, lead: Duration, most: u32, now: Instant) {
         let measured = *self.measured.get_or_insert(now);
         let elapsed = now.saturating_duration_since(measured);
         // At most a year of seconds, and as exact as a batch needs to be.
         let wanted = if elapsed >= lead / 4 {
-            let rate = self.demand as f64 / elapsed.as_secs_f64();
-            self.demand = 0;
+            let lately = if self.dry.is_some() {
+                self.used
+            } else {
+                self.demand
+            };
+            let rate = lately as f64 / elapsed.as_secs_f64();
+            (self.demand, self.used) = (0, 0);
             self.measured = Some(now);
             rate * lead.as_secs_f64()
         } else {
@@ -264,10 +272,12 @@ impl Shared {
         }
     }
 
-    /// So that all instances together hold half of the burst at most.
-    fn largest_batch(&self) -> u32 {
-        let instances = self.subject.link.instances().max(1);
-        self.rule().limit() / instances / 2
+    /// What comes free in `lead`; and so that all together hold half of the burst at most.
+    fn largest_batch(&self, lead: Duration) -> u32 {
+        let (rule, instances) = (self.rule(), self.subject.link.instances().max(1));
+        let free = f64::from(rule.limit()) * lead.as_secs_f64() / rule.period().as_secs_f64();
+        // The conversion saturates.
+        (free.ceil() as u32).min(rule.limit() / instances / 2)
     }
 }
 
@@ -278,7 +288,7 @@ impl Keeper {
         loop {
             let quiet = timeout(lead * QUIET, entry.wake.notified()).await.is_err();
             let now = tokio::time::Instant::now().into_std();
-            let most = shared.largest_batch();
+            let most = shared.largest_batch(lead);
             let plan = entry.state.lock().lease.plan(lead, most, quiet, now);
             match plan {
                 Plan::Take { least, most } => {

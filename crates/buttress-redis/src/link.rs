@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::runtime::Handle;
+use tokio::runtime::{EnterGuard, Handle};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -87,9 +87,10 @@ impl Link {
         });
     }
 
-    /// For what must be polled within a runtime.
-    pub(crate) fn runtime(&self) -> &Handle {
-        &self.runtime
+    /// For what must be polled within a runtime, if this is none.
+    pub(crate) fn enter(&self) -> Option<EnterGuard<'_>> {
+        let outside = Handle::try_current().is_err();
+        outside.then(|| self.runtime.enter())
     }
 
     /// Asks in the background, for whoever has no use for the answer.

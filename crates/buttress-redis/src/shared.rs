@@ -87,7 +87,7 @@ impl Shared {
         let mut answer: crate::waiting::Asking = Box::pin(async move { link.ask(ask).await });
         // An engine in the process answers at once. Any other is on its way from here: who waits
         // polls again, with a waker of its own.
-        let _runtime = self.subject.link.runtime().enter();
+        let _runtime = self.subject.link.enter();
         let mut context = Context::from_waker(Waker::noop());
         match answer.as_mut().poll(&mut context) {
             Poll::Ready(answer) => self.answered(digest, cost, answer, now),

@@ -140,17 +140,22 @@ impl Shared {
         now: &Now,
     ) -> Decision {
         let mut state = entry.state.lock();
+        let mut new = None;
         if !state.kept {
-            let Some(keeper) = self.hire(entry) else {
+            new = self.hire(entry);
+            if new.is_none() {
                 drop(state);
                 // More keys are looked after than may be, so this one is not.
                 return self.no_room();
-            };
+            }
             state.kept = true;
-            self.subject.link.spawn(keeper.keep_view(period));
         }
         let answer = state.view.take(self.rule(), cost, period, now.instant());
         drop(state);
+        if let Some(keeper) = new {
+            // Without the lock: a runtime that is going down drops the keeper, which takes it.
+            self.subject.link.spawn(keeper.keep_view(period));
+        }
         if answer.taken < cost {
             return self.refused(answer.wait, answer.left);
         }

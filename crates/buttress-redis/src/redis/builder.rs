@@ -44,8 +44,8 @@ impl RedisBuilder {
     }
 
     /// How many connections to the server the calls share, from 1 to 64; 1 by default. One
-    /// carries any number of calls at a time, and tens of thousands a second; more help when it
-    /// is one processor of this instance that is too slow for them.
+    /// carries any number of calls at a time, and tens of thousands a second; more are used, and
+    /// help, when there are more than 64 calls on it at a time.
     pub fn connections(mut self, connections: u32) -> Self {
         self.connections = connections;
         self

@@ -1,11 +1,16 @@
 use redis::aio::ConnectionManager;
 use redis::{Cmd, RedisResult, Value};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The connections to the server. Calls share them: a connection carries many at a time.
+///
+/// They are not used in turn. What is sent together on one connection is written and read
+/// together, which costs both sides a fraction of so many single messages; so a connection is
+/// filled up before the next one is touched.
 pub(super) struct Lines {
     to: Peers,
-    next: AtomicUsize,
+    /// How many calls are on each.
+    busy: Box<[AtomicU32]>,
 }
 
 pub(super) enum Peers {
@@ -18,21 +23,27 @@ pub(super) enum Peers {
 
 impl Lines {
     pub(super) fn new(to: Peers) -> Self {
+        let count = match &to {
+            Peers::One(lines) => lines.len(),
+            #[cfg(feature = "cluster")]
+            Peers::Cluster(lines) => lines.len(),
+        };
         Self {
             to,
-            next: AtomicUsize::new(0),
+            busy: (0..count).map(|_| AtomicU32::new(0)).collect(),
         }
     }
 
     pub(super) async fn send(&self, call: &Cmd) -> RedisResult<Value> {
+        let line = self.pick();
         // An error of the server's is among the answers; here it is an error.
         match &self.to {
             Peers::One(lines) => {
-                let answer = self.pick(lines)?.send_packed_command(call).await;
+                let answer = line.of(lines)?.send_packed_command(call).await;
                 answer.and_then(Value::extract_error)
             }
             #[cfg(feature = "cluster")]
-            Peers::Cluster(lines) => call.query_async(&mut self.pick(lines)?).await,
+            Peers::Cluster(lines) => call.query_async(&mut line.of(lines)?).await,
         }
     }
 
@@ -73,13 +84,48 @@ impl Lines {
         }
     }
 
-    fn pick<T: Clone>(&self, lines: &[T]) -> RedisResult<T> {
-        let turn = match lines.len() {
-            1 => 0,
-            more => self.next.fetch_add(1, Ordering::Relaxed) % more.max(1),
-        };
-        let line = lines.get(turn).cloned();
+    /// The first that is not full, or else the one with the fewest calls.
+    fn pick(&self) -> Line<'_> {
+        let (mut best, mut fewest) = (0, u32::MAX);
+        for (number, busy) in self.busy.iter().enumerate() {
+            let busy = busy.load(Ordering::Relaxed);
+            if busy < fewest {
+                (best, fewest) = (number, busy);
+            }
+            if busy < FULL {
+                best = number;
+                break;
+            }
+        }
+        let busy = self.busy.get(best);
+        if let Some(busy) = busy {
+            busy.fetch_add(1, Ordering::Relaxed);
+        }
+        Line { number: best, busy }
+    }
+}
+
+/// A call's place on a connection, until it is over or given up.
+struct Line<'a> {
+    number: usize,
+    busy: Option<&'a AtomicU32>,
+}
+
+impl Line<'_> {
+    fn of<T: Clone>(&self, lines: &[T]) -> RedisResult<T> {
+        let line = lines.get(self.number).cloned();
         // There is at least one; were there none, asking would fail, and not panic.
         line.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotConnected).into())
     }
 }
+
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        if let Some(busy) = self.busy {
+            busy.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// So many calls at a time make a connection worth more than its messages.
+const FULL: u32 = 64;
