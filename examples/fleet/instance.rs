@@ -14,11 +14,11 @@ use tokio::time::Instant;
 use tower::BoxError;
 
 /// The variables by which it is told what it is.
-pub const MODE: &str = "FLEET_MODE";
-pub const URL: &str = "FLEET_URL";
+pub(crate) const MODE: &str = "FLEET_MODE";
+pub(crate) const URL: &str = "FLEET_URL";
 
 /// Serves until it is killed.
-pub async fn serve(mode: &str) -> Result<(), BoxError> {
+pub(crate) async fn serve(mode: &str) -> Result<(), BoxError> {
     let fleet = Fleet::redis(std::env::var(URL)?).namespace("example");
     let fleet = fleet.connect().await?;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;

@@ -14,21 +14,21 @@ use tower::BoxError;
 const CONNECTIONS: usize = 8;
 
 /// An instance that runs as long as this is held.
-pub struct Instance {
+pub(crate) struct Instance {
     _child: Child,
     connections: Vec<Connection>,
     state: Connection,
 }
 
 /// What came of a load.
-pub struct Seen {
+pub(crate) struct Seen {
     pub offered_per_second: f64,
     pub admitted_per_second: f64,
     pub added_p99_us: u32,
 }
 
 impl Instance {
-    pub async fn start(mode: &str, url: &str) -> Result<Self, BoxError> {
+    pub(crate) async fn start(mode: &str, url: &str) -> Result<Self, BoxError> {
         let mut child = Command::new(std::env::current_exe()?)
             .envs([(MODE, mode), (URL, url)])
             .stdout(Stdio::piped())
@@ -50,7 +50,7 @@ impl Instance {
 
     /// Calls it until it says of itself what is expected: a limit that nobody asks notices an
     /// outage only with its next heartbeat.
-    pub async fn until(&mut self, line: &str) -> Result<(), BoxError> {
+    pub(crate) async fn until(&mut self, line: &str) -> Result<(), BoxError> {
         for _ in 0..1_000 {
             let (_, state) = self.state.get("/state").await?;
             if state.lines().any(|known| known == line) {
@@ -69,7 +69,7 @@ impl Instance {
 }
 
 /// So many calls a second over all instances alike.
-pub async fn offer(
+pub(crate) async fn offer(
     instances: &mut [Instance],
     per_second: u32,
     time: Duration,

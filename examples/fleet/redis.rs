@@ -7,20 +7,20 @@ use tokio::process::{Child, Command};
 use tokio::time::sleep;
 use tower::BoxError;
 
-pub struct Redis {
+pub(crate) struct Redis {
     child: Child,
     port: u16,
 }
 
 impl Redis {
-    pub fn is_installed() -> bool {
+    pub(crate) fn is_installed() -> bool {
         let mut command = std::process::Command::new("redis-server");
         let command = command.arg("--version").stdout(Stdio::null());
         command.status().is_ok_and(|status| status.success())
     }
 
     /// On a free port.
-    pub async fn start() -> Result<Self, BoxError> {
+    pub(crate) async fn start() -> Result<Self, BoxError> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let port = listener.local_addr()?.port();
         drop(listener);
@@ -30,15 +30,15 @@ impl Redis {
         Ok(redis)
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
-    pub async fn kill(&mut self) -> Result<(), BoxError> {
+    pub(crate) async fn kill(&mut self) -> Result<(), BoxError> {
         Ok(self.child.kill().await?)
     }
 
-    pub async fn start_again(&mut self) -> Result<(), BoxError> {
+    pub(crate) async fn start_again(&mut self) -> Result<(), BoxError> {
         self.child = spawn(self.port)?;
         self.answers().await
     }

@@ -183,7 +183,7 @@ impl Shared {
     #[inline]
     pub(crate) fn lease(
         self: &Arc<Self>,
-        entry: Arc<Entry>,
+        entry: &Arc<Entry>,
         cost: u32,
         lead: Duration,
         now: &Now,
@@ -193,15 +193,15 @@ impl Shared {
         let (step, call_keeper) = state.lease.take(cost, now);
         if let (Step::Taken { left, whole }, false) = (&step, call_keeper) {
             drop(state);
-            return Admission::Admitted(self.leased(&entry, cost, *left, *whole));
+            return Admission::Admitted(self.leased(entry, cost, *left, *whole));
         }
-        self.lease_slowly(&entry, state, step, call_keeper, (cost, lead, None), now)
+        self.lease_slowly(entry, state, &step, call_keeper, (cost, lead, None), now)
     }
 
     /// A call that waited looks again.
     pub(crate) fn lease_again(
         self: &Arc<Self>,
-        entry: Arc<Entry>,
+        entry: &Arc<Entry>,
         cost: u32,
         lead: Duration,
         deadline: Instant,
@@ -213,7 +213,7 @@ impl Shared {
         let mut state = entry.state.lock();
         let (step, call_keeper) = state.lease.take(cost, now);
         let call = (cost, lead, Some(deadline));
-        self.lease_slowly(&entry, state, step, call_keeper, call, now)
+        self.lease_slowly(entry, state, &step, call_keeper, call, now)
     }
 
     #[cold]
@@ -221,7 +221,7 @@ impl Shared {
         self: &Arc<Self>,
         entry: &Arc<Entry>,
         mut state: parking_lot::MutexGuard<'_, State>,
-        step: Step,
+        step: &Step,
         call_keeper: bool,
         (cost, lead, deadline): (u32, Duration, Option<Instant>),
         now: &Now,
@@ -243,7 +243,7 @@ impl Shared {
         if call_keeper {
             entry.wake.notify_one();
         }
-        match step {
+        match *step {
             Step::Taken { left, whole } => {
                 Admission::Admitted(self.leased(entry, cost, left, whole))
             }

@@ -63,7 +63,7 @@ impl Shared {
                 let Some(entry) = self.entry(digest, now) else {
                     return self.no_room();
                 };
-                self.lease(entry, cost, lead, now)
+                self.lease(&entry, cost, lead, now)
             }
             Mode::Synchronised { period } => {
                 let Some(entry) = self.entry(digest, now) else {

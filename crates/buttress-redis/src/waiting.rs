@@ -80,7 +80,7 @@ impl Waiting {
                         }
                         shared.decide_alone(entry.digest, *cost, now)
                     } else {
-                        shared.lease_again(Arc::clone(entry), *cost, *lead, *deadline, now)
+                        shared.lease_again(entry, *cost, *lead, *deadline, now)
                     }
                 }
             };
@@ -118,9 +118,10 @@ impl Waiting {
 
 impl Shared {
     fn undo(self: &Arc<Self>, decision: Decision, now: &Now) {
-        let permit = match decision {
-            Admission::Admitted(permit) | Admission::Wait(Waiting::Turn { permit, .. }) => permit,
-            _ => return,
+        let (Admission::Admitted(permit) | Admission::Wait(Waiting::Turn { permit, .. })) =
+            decision
+        else {
+            return;
         };
         if let Some(taken) = permit.taken {
             self.give_back(taken, now);

@@ -14,6 +14,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 
+type Way = fn(&Fleet) -> Share;
+
 const SLOTS: [(u32, u32); 3] = [(0, 5460), (5461, 10922), (10923, 16383)];
 
 async fn cluster() -> Option<Vec<Server>> {
@@ -58,8 +60,7 @@ async fn limits_hold_on_a_cluster_and_their_keys_spread() {
             .unwrap()
     };
     let (one, two) = (fleet().await, fleet().await);
-    let ways: [(&str, fn(&Fleet) -> Share); 2] =
-        [("exact", Fleet::exact), ("leased", Fleet::leased)];
+    let ways: [(&str, Way); 2] = [("exact", Fleet::exact), ("leased", Fleet::leased)];
     for (name, way) in ways {
         let limit = |fleet: &Fleet| {
             let key = by_fn(|call: &u32| Ok(*call));

@@ -23,7 +23,9 @@ fn limit(way: fn(&Fleet) -> Share, is: Is) -> FleetLimit {
     limit.build_on(way(&fleet)).unwrap()
 }
 
-const DECIDED_AT_ONCE: [(fn(&Fleet) -> Share, Is); 3] = [
+type Way = fn(&Fleet) -> Share;
+
+const DECIDED_AT_ONCE: [(Way, Is); 3] = [
     (Fleet::exact, Is::Up),
     (Fleet::exact, Is::Cut),
     (

@@ -2,6 +2,7 @@
 //! this test's own binary.
 #![allow(
     clippy::unwrap_used,
+    clippy::print_stdout,
     reason = "a test that cannot go on should say where"
 )]
 

@@ -214,7 +214,7 @@ fn a_clock_that_jumps_neither_opens_the_limit_nor_shuts_it() {
         }
         admitted
     };
-    let hour = hour as i64;
+    let hour = hour.cast_signed();
     for rule in [even, window] {
         let calm = admitted(&rule, &[]);
         let jumpy = admitted(&rule, &[(1_500, -hour), (3_000, 2 * hour), (4_500, -hour)]);

@@ -1,6 +1,7 @@
 //! Nonsense is refused when built, by name.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "a test that cannot go on should say where"
 )]
 

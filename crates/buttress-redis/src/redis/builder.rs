@@ -143,7 +143,7 @@ pub(super) struct Target {
 enum Clients {
     One(Box<Client>),
     #[cfg(feature = "cluster")]
-    Cluster(redis::cluster::ClusterClient),
+    Cluster(Box<redis::cluster::ClusterClient>),
 }
 
 fn clients(addresses: &[String], cluster: bool) -> Result<Clients, ConnectError> {
@@ -157,7 +157,8 @@ fn clients(addresses: &[String], cluster: bool) -> Result<Clients, ConnectError>
             .response_timeout(ANSWERING)
             .retries(1)
             .build();
-        return Ok(Clients::Cluster(client.map_err(ConnectError::address)?));
+        let client = client.map_err(ConnectError::address)?;
+        return Ok(Clients::Cluster(Box::new(client)));
     }
     let _ = cluster;
     let address = addresses.first().map_or("", String::as_str);

@@ -2,11 +2,12 @@
 #![allow(
     dead_code,
     clippy::unwrap_used,
+    clippy::panic,
     reason = "each test uses a part; one that cannot go on should say where"
 )]
 
-pub mod proxy;
-pub mod wire;
+pub(crate) mod proxy;
+pub(crate) mod wire;
 
 use buttress::{Policy, Rejection, Run};
 use std::net::TcpListener;
@@ -20,20 +21,20 @@ use tokio::time::{Instant, sleep, timeout};
 use tower::BoxError;
 
 /// A `redis-server`.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub port: u16,
+    pub(crate) port: u16,
     directory: PathBuf,
     extra: Vec<String>,
 }
 
 impl Server {
     /// Starts one, or says that there is none to start.
-    pub async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         Self::start_with(&[]).await
     }
 
-    pub async fn start_with(extra: &[&str]) -> Option<Self> {
+    pub(crate) async fn start_with(extra: &[&str]) -> Option<Self> {
         if !is_installed() {
             eprintln!("SKIPPED: there is no `redis-server` (Debian's package has that name)");
             return None;
@@ -57,17 +58,17 @@ impl Server {
         panic!("no redis-server came up");
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
     /// The same port, and nothing of what there was.
-    pub async fn start_again(&mut self) {
+    pub(crate) async fn start_again(&mut self) {
         self.kill();
         self.child = spawn(self.port, &self.directory, &self.extra);
         assert!(self.answers().await, "it does not come up again");
@@ -90,12 +91,12 @@ impl Server {
     }
 
     /// Sends a command, and returns the answer as it comes.
-    pub async fn command(&self, words: &[&str]) -> String {
+    pub(crate) async fn command(&self, words: &[&str]) -> String {
         command(self.port, words).await.unwrap()
     }
 
     /// The keys there are.
-    pub async fn keys(&self) -> Vec<String> {
+    pub(crate) async fn keys(&self) -> Vec<String> {
         let answer = self.command(&["KEYS", "*"]).await;
         let lines = answer.lines().filter(|line| !line.starts_with(['*', '$']));
         lines.map(str::to_owned).collect()
@@ -109,7 +110,7 @@ impl Drop for Server {
     }
 }
 
-pub fn is_installed() -> bool {
+pub(crate) fn is_installed() -> bool {
     let asked = Command::new("redis-server")
         .arg("--version")
         .stdout(Stdio::null())
@@ -131,7 +132,7 @@ fn spawn(port: u16, directory: &PathBuf, extra: &[String]) -> Child {
         .unwrap()
 }
 
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     // A cluster's node also takes the port that is 10 000 higher.
     loop {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -155,7 +156,8 @@ async fn command(port: u16, words: &[&str]) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
     let mut text = format!("*{}\r\n", words.len());
     for word in words {
-        text += &format!("${}\r\n{word}\r\n", word.len());
+        let length = word.len();
+        text.extend(["$", &length.to_string(), "\r\n", word, "\r\n"]);
     }
     stream.write_all(text.as_bytes()).await?;
     let mut answer = Vec::new();
@@ -173,7 +175,7 @@ async fn command(port: u16, words: &[&str]) -> std::io::Result<String> {
 }
 
 /// Waits until it holds; fails if it does not within ten seconds.
-pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
         assert!(start.elapsed() < Duration::from_secs(10), "never: {what}");
@@ -182,7 +184,7 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// One call through a limit.
-pub async fn call<P: Policy<()>>(limit: &P) -> Result<(), Rejection> {
+pub(crate) async fn call<P: Policy<()>>(limit: &P) -> Result<(), Rejection> {
     let result: Result<(), BoxError> = limit.run(async { Ok(()) }).await;
     result.map_err(|error| *Rejection::find(&*error).unwrap())
 }

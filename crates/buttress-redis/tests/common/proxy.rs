@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-pub struct Proxy {
-    pub port: u16,
+pub(crate) struct Proxy {
+    pub(crate) port: u16,
     shared: Arc<Shared>,
 }
 
@@ -19,7 +19,7 @@ struct Shared {
 }
 
 impl Proxy {
-    pub async fn to(server: u16) -> Self {
+    pub(crate) async fn to(server: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
@@ -37,22 +37,22 @@ impl Proxy {
         Self { port, shared }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
     /// Cuts the connection after so many more bytes of answers; once.
-    pub fn cut_after(&self, bytes: i64) {
+    pub(crate) fn cut_after(&self, bytes: i64) {
         self.shared.answer.store(bytes, Ordering::SeqCst);
     }
 
     /// From now on the connections that are there take everything and answer nothing.
-    pub fn freeze(&self) {
+    pub(crate) fn freeze(&self) {
         let there = self.connections();
         self.shared.frozen.store(there, Ordering::SeqCst);
     }
 
-    pub fn connections(&self) -> u32 {
+    pub(crate) fn connections(&self) -> u32 {
         self.shared.connections.load(Ordering::SeqCst)
     }
 }
@@ -78,12 +78,12 @@ async fn pass(mut client: TcpStream, server: u16, number: u32, shared: Arc<Share
                 Ok(1..) if frozen() => {}
                 Ok(mut read @ 1..) => {
                     let left = shared.answer.load(Ordering::SeqCst);
-                    let cut = (0..=read as i64).contains(&left);
+                    let cut = usize::try_from(left).is_ok_and(|left| left <= read);
                     if cut {
                         read = left as usize;
                         shared.answer.store(-1, Ordering::SeqCst);
                     } else if left > 0 {
-                        shared.answer.fetch_sub(read as i64, Ordering::SeqCst);
+                        shared.answer.fetch_sub(i64::try_from(read).unwrap(), Ordering::SeqCst);
                     }
                     if client.write_all(&answers[..read]).await.is_err() || cut {
                         return;

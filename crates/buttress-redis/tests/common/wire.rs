@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 /// One store for several instances.
-pub struct Wire {
+pub(crate) struct Wire {
     memory: parking_lot::Mutex<Arc<Memory>>,
     state: AtomicU8,
     latency: AtomicU64,
@@ -18,7 +18,7 @@ pub struct Wire {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Is {
+pub(crate) enum Is {
     Up = 0,
     /// Everything fails at once.
     Cut = 1,
@@ -27,7 +27,7 @@ pub enum Is {
 }
 
 impl Wire {
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             memory: parking_lot::Mutex::new(Arc::new(Memory::new())),
             state: AtomicU8::new(Is::Up as u8),
@@ -37,22 +37,22 @@ impl Wire {
         })
     }
 
-    pub fn set(&self, is: Is) {
+    pub(crate) fn set(&self, is: Is) {
         self.state.store(is as u8, Ordering::Relaxed);
     }
 
-    pub fn latency(&self, latency: Duration) {
+    pub(crate) fn latency(&self, latency: Duration) {
         self.latency
             .store(latency.as_micros() as u64, Ordering::Relaxed);
     }
 
     /// How often it was asked to count.
-    pub fn asks(&self) -> u64 {
+    pub(crate) fn asks(&self) -> u64 {
         self.asks.load(Ordering::Relaxed)
     }
 
     /// Forgets everything, as a server that is started again does.
-    pub fn empty(&self) {
+    pub(crate) fn empty(&self) {
         *self.memory.lock() = Arc::new(Memory::new());
     }
 
