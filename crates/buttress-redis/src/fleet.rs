@@ -108,7 +108,7 @@ impl Fleet {
     }
 
     /// **Synchronised**: each instance counts for itself, and they exchange sums every
-    /// [`period`](Share::period) in the background.
+    /// `period` in the background.
     ///
     /// For limits that protect rather than bill. Nothing ever waits, a new key included. The
     /// price is that an instance does not know what the others admit between two exchanges. So in
