@@ -75,7 +75,7 @@ pub use fallback::Fallback;
 pub use fallback::StaleIfError;
 pub use guard::{Guard, GuardFuture, GuardLayer, GuardProtocol, guard};
 pub use hedge::{Hedge, HedgeBuilder};
-pub use keyed::{Keyed, KeyedBuilder};
+pub use keyed::{Keyed, KeyedBuilder, KeyedParts};
 #[cfg(feature = "http")]
 pub use later::RunLater;
 pub use pace::{Pace, PaceBuilder};

@@ -187,5 +187,6 @@ pub struct KeyedWaiting<W> {
     waiting: W,
 }
 
-/// A service with more clients than this has a larger machine, too, and says so.
-const DEFAULT_MAX_KEYS: u32 = 100_000;
+/// How many keys are remembered at most, unless told otherwise. A service with more clients than
+/// this has a larger machine, too, and says so.
+pub const DEFAULT_MAX_KEYS: u32 = 100_000;

@@ -12,7 +12,7 @@ mod tests;
 mod tuple;
 
 pub use and::{And, AndWaiting, Both};
-pub use keyed::{Keyed, KeyedWaiting};
+pub use keyed::{DEFAULT_MAX_KEYS, Keyed, KeyedWaiting};
 pub use missing::MissingKeyMeans;
 pub(crate) use missing::{Instead, MissingKeys};
 pub use reloadable::{OfPolicy, Reloadable};
