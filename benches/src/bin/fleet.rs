@@ -1,10 +1,13 @@
 //! What a limit that a fleet shares costs: `cargo run --release -p buttress-benches --bin fleet`.
 //!
-//! One line of JSON for each question, each against what it must reach.
+//! One line of JSON for each question, each against what it must reach. Where there are two
+//! processors and `taskset`, the server has the one, and who loads it the other: us and
+//! `redis-benchmark` alike.
 #![allow(clippy::print_stdout, reason = "it prints what it measures")]
 
 use buttress::{Admission, Guard, Now, Plain, Policy, RateLimit, by_fn};
 use buttress_redis::{BuildOn, Fleet, FleetLimit};
+use std::env;
 use std::future::{Ready, ready};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -15,16 +18,32 @@ use tower::{BoxError, Layer, Service, ServiceExt};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
+    if env::var_os(PINNED).is_none() && pin_to("1").status().is_ok_and(|status| status.success()) {
+        // It has run in a process of its own.
+        return Ok(());
+    }
     leased().await?;
     let Some(mut server) = Server::start().await? else {
         println!("there is no `redis-server`: Debian's package has that name");
         return Ok(());
     };
-    for connections in [1, 8, 50] {
-        exact(&server, connections).await?;
+    // As many callers as connections, which is what `redis-benchmark` has; and more than that.
+    for (connections, callers) in [(1, 1), (1, 16), (8, 8), (8, 128), (50, 50), (50, 800)] {
+        exact(&server, connections, callers).await?;
     }
     down(&mut server).await
 }
+
+/// This program on that processor only.
+fn pin_to(processor: &str) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", processor]);
+    command.arg(env::current_exe().unwrap_or_default());
+    command.env(PINNED, processor);
+    command
+}
+
+const PINNED: &str = "FLEET_PINNED";
 
 /// Decisions a second on one core.
 async fn leased() -> Result<(), BoxError> {
@@ -67,7 +86,7 @@ impl<P: Policy<u64>> Decide for P {
 }
 
 /// Exact decisions a second against an empty script's, on as many connections.
-async fn exact(server: &Server, connections: u32) -> Result<(), BoxError> {
+async fn exact(server: &Server, connections: u32, callers: u32) -> Result<(), BoxError> {
     let fleet = Fleet::redis(server.url())
         .connections(connections)
         .deadline(Duration::from_secs(5))
@@ -78,7 +97,6 @@ async fn exact(server: &Server, connections: u32) -> Result<(), BoxError> {
     // In turns, since the machine may have other things to do.
     for _ in 0..5 {
         theirs.push(server.benchmark(connections)?);
-        let callers = connections * CALLERS;
         let start = Instant::now();
         let tasks: Vec<_> = (0..callers)
             .map(|_| {
@@ -101,15 +119,13 @@ async fn exact(server: &Server, connections: u32) -> Result<(), BoxError> {
         ours.push(calls as f64 / start.elapsed().as_secs_f64());
     }
     let (ours, theirs) = (median(ours), median(theirs));
+    let pinned = env::var_os(PINNED).is_some();
     println!(
-        "{{\"what\":\"exact\",\"connections\":{connections},\"decisions_per_s\":{ours:.0},\"empty_script_per_s\":{theirs:.0},\"ratio\":{:.2},\"target\":0.8}}",
+        "{{\"what\":\"exact\",\"connections\":{connections},\"callers\":{callers},\"pinned\":{pinned},\"decisions_per_s\":{ours:.0},\"empty_script_per_s\":{theirs:.0},\"ratio\":{:.2},\"target\":0.8}}",
         ours / theirs
     );
     Ok(())
 }
-
-/// So many callers share a connection.
-const CALLERS: u32 = 16;
 
 type Limited = Guard<Nothing, FleetLimit, Plain>;
 
@@ -179,15 +195,16 @@ struct Server {
 impl Server {
     async fn start() -> Result<Option<Self>, BoxError> {
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        let child = Command::new("redis-server")
-            .args([
-                "--port",
-                &port.to_string(),
-                "--save",
-                "",
-                "--bind",
-                "127.0.0.1",
-            ])
+        let mut command = if env::var_os(PINNED).is_some() {
+            let mut command = Command::new("taskset");
+            command.args(["-c", "0", "redis-server"]);
+            command
+        } else {
+            Command::new("redis-server")
+        };
+        let child = command
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--save", ""])
             .stdout(Stdio::null())
             .spawn();
         let Ok(child) = child else { return Ok(None) };
@@ -222,6 +239,8 @@ impl Server {
                 &connections.to_string(),
                 "-n",
                 "40000",
+                "-P",
+                "1",
                 "--csv",
             ])
             .args(["EVALSHA", hash.trim(), "0"])

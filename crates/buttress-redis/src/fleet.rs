@@ -1,4 +1,4 @@
-use crate::link::{Link, instance_number};
+use crate::link::{Link, Terms, clock, instance_number};
 use crate::memory::Memory;
 use crate::redis::{ConnectError, RedisBuilder};
 use crate::share::Share;
@@ -128,7 +128,7 @@ impl Fleet {
 
     /// Whether the store cannot be reached, and limits are decided locally.
     pub fn is_degraded(&self) -> bool {
-        !self.inner.link.is_up()
+        !self.inner.link.is_up(&clock())
     }
 
     /// How many instances there are, as far as is known. One that is gone counts for ten seconds
@@ -157,6 +157,7 @@ pub struct FleetBuilder<S> {
     secret: Vec<u8>,
     deadline: Duration,
     instances: u32,
+    max_asks: u32,
 }
 
 impl<S> FleetBuilder<S> {
@@ -167,6 +168,7 @@ impl<S> FleetBuilder<S> {
             secret: Vec::new(),
             deadline: Duration::from_millis(20),
             instances: 1,
+            max_asks: 1024,
         }
     }
 
@@ -204,6 +206,16 @@ impl<S> FleetBuilder<S> {
         self
     }
 
+    /// How many asks may be under way at a time, from 1 to 1 000 000; 1024 by default.
+    ///
+    /// It bounds what waits in this instance for a store that is slow. A call of an exact limit
+    /// that would be one more is decided as while the store [cannot be
+    /// reached](crate::WhenUnreachable), and does not wait; the log says so now and then.
+    pub fn max_asks(mut self, max_asks: u32) -> Self {
+        self.max_asks = max_asks;
+        self
+    }
+
     /// Counts on this engine.
     pub(crate) fn on<T>(self, store: T) -> FleetBuilder<T> {
         FleetBuilder {
@@ -212,6 +224,7 @@ impl<S> FleetBuilder<S> {
             secret: self.secret,
             deadline: self.deadline,
             instances: self.instances,
+            max_asks: self.max_asks,
         }
     }
 
@@ -262,8 +275,14 @@ impl<S: Store> FleetBuilder<S> {
             return Err(SettingError::new("deadline", value, allowed));
         }
         let instances = check_range("instances", self.instances, 1..=100_000)?;
-        let store: Arc<dyn Store> = Arc::new(self.store);
-        let link = Link::new(store, deadline, instances, Arc::clone(&namespace), runtime);
+        let terms = Terms {
+            deadline,
+            instances,
+            most_asks: check_range("max_asks", self.max_asks, 1..=1_000_000)?,
+            namespace: Arc::clone(&namespace),
+            runtime,
+        };
+        let link = Link::new(Arc::new(self.store), terms)?;
         let inner = Inner {
             link,
             namespace,
@@ -293,6 +312,7 @@ impl<S> fmt::Debug for FleetBuilder<S> {
             .field("namespace", &self.namespace)
             .field("deadline", &self.deadline)
             .field("instances", &self.instances)
+            .field("max_asks", &self.max_asks)
             .finish_non_exhaustive()
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::ask::{Action, Answer};
 use crate::entry::{Entry, State};
+use crate::link::For;
 use crate::permit::{FleetPermit, From, Taken};
 use crate::rule::Rule;
 use crate::shared::{Decision, Keeper, Shared};
@@ -207,7 +208,7 @@ impl Shared {
         deadline: Instant,
         now: &Now,
     ) -> Decision {
-        if !self.subject.link.is_up() || now.instant() >= deadline {
+        if !self.subject.link.is_up(now) || now.instant() >= deadline {
             return self.decide_alone(entry.digest, cost, now);
         }
         let mut state = entry.state.lock();
@@ -297,7 +298,8 @@ impl Keeper {
                         most,
                         patience: Duration::ZERO,
                     };
-                    let answer = subject.link.ask(subject.ask(entry.digest, action)).await;
+                    let ask = subject.ask(entry.digest, action);
+                    let answer = subject.link.ask(For::Keeper, ask).await;
                     let now = tokio::time::Instant::now().into_std();
                     let lease = &mut entry.state.lock().lease;
                     match answer {
@@ -311,7 +313,8 @@ impl Keeper {
                 Plan::GiveBack(spare) => {
                     let back = Action::GiveBack(spare);
                     // If it is lost, less is admitted than could have been: the safe side.
-                    let _ = subject.link.ask(subject.ask(entry.digest, back)).await;
+                    let back = subject.ask(entry.digest, back);
+                    let _ = subject.link.ask(For::Keeper, back).await;
                 }
                 Plan::Rest => {}
                 Plan::End => return,

@@ -74,12 +74,12 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod ask;
+mod breaker;
 mod build;
 mod count;
 mod digest;
 mod entry;
 mod fleet;
-mod fuse;
 mod leased;
 mod limit;
 mod link;
@@ -92,6 +92,7 @@ mod shared;
 mod store;
 mod synchronised;
 mod waiting;
+mod words;
 
 pub use ask::{Action, Answer, Ask};
 pub use build::BuildOn;

@@ -1,4 +1,5 @@
 use crate::digest::Digest;
+use crate::link::clock;
 use crate::permit::FleetPermit;
 use crate::rule::Countable;
 use crate::shared::Shared;
@@ -183,9 +184,5 @@ impl<K, A: Countable, W> Inner<K, A, W> {
 /// A call that waits for the store, or for its turn.
 #[derive(Debug)]
 pub struct FleetWaiting(Waiting);
-
-fn clock() -> Now {
-    Now::lazy(|| tokio::time::Instant::now().into_std())
-}
 
 const SHARED: (&str, u128) = ("calls without a key", u128::MAX);

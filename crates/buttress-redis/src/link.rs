@@ -1,9 +1,11 @@
 use crate::ask::{Action, Answer, Ask};
+use crate::breaker::{FIRST_PAUSE, breaker};
 use crate::digest::Digest;
-use crate::fuse::Fuse;
 use crate::rule::Rule;
 use crate::store::{Store, StoreError};
-use parking_lot::Mutex;
+use crate::words::Words;
+use buttress_core::breaker::{Breaker, BreakerPermit, CircuitState};
+use buttress_core::{Admission, Now, Outcome, Permit, Policy, SettingError};
 use std::collections::VecDeque;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -11,51 +13,70 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::runtime::{EnterGuard, Handle};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, timeout};
 
 /// A fleet's line to its store: the deadline, the breaker, and who else is there.
 pub(crate) struct Link {
     store: Arc<dyn Store>,
     deadline: Duration,
-    fuse: Fuse,
+    breaker: Breaker,
+    /// A place for each ask that may be under way.
+    places: Semaphore,
+    most_asks: u32,
     instances: AtomicU32,
     fewest_instances: u32,
     runtime: Handle,
-    words: Mutex<Words>,
+    words: Words,
     /// Tells the heartbeat that the store was lost.
     alarm: Arc<Notify>,
     namespace: Arc<str>,
+}
+
+/// What a link must know.
+pub(crate) struct Terms {
+    pub(crate) deadline: Duration,
+    pub(crate) instances: u32,
+    pub(crate) most_asks: u32,
+    pub(crate) namespace: Arc<str>,
+    pub(crate) runtime: Handle,
 }
 
 /// The store has no answer, and whoever asked is on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unreachable;
 
+/// For whom the store is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum For {
+    /// A call: if too many wait already, it is not one more.
+    Call,
+    /// What goes on in the background, of which there is no more than keys: it may stand in line.
+    Keeper,
+}
+
 impl Link {
-    pub(crate) fn new(
-        store: Arc<dyn Store>,
-        deadline: Duration,
-        instances: u32,
-        namespace: Arc<str>,
-        runtime: Handle,
-    ) -> Arc<Self> {
-        Arc::new(Self {
+    pub(crate) fn new(store: Arc<dyn Store>, terms: Terms) -> Result<Arc<Self>, SettingError> {
+        Ok(Arc::new(Self {
             store,
-            deadline,
-            fuse: Fuse::default(),
-            instances: AtomicU32::new(instances),
-            fewest_instances: instances,
-            runtime,
-            words: Mutex::default(),
+            deadline: terms.deadline,
+            breaker: breaker()?,
+            // 32 bits fit everywhere.
+            places: Semaphore::new(terms.most_asks as usize),
+            most_asks: terms.most_asks,
+            instances: AtomicU32::new(terms.instances),
+            fewest_instances: terms.instances,
+            runtime: terms.runtime,
+            words: Words::default(),
             alarm: Arc::new(Notify::new()),
-            namespace,
-        })
+            namespace: terms.namespace,
+        }))
     }
 
     #[inline]
-    pub(crate) fn is_up(&self) -> bool {
-        !self.fuse.is_blown()
+    pub(crate) fn is_up(&self, now: &Now) -> bool {
+        self.breaker.state(now) == CircuitState::Closed
     }
 
     pub(crate) fn deadline(&self) -> Duration {
@@ -67,15 +88,67 @@ impl Link {
     }
 
     /// Asks the store, within the deadline. It is not asked while the breaker is open.
-    pub(crate) async fn ask(&self, ask: Ask) -> Result<Answer, Unreachable> {
-        if !self.is_up() {
+    pub(crate) async fn ask(&self, whom: For, ask: Ask) -> Result<Answer, Unreachable> {
+        let now = clock();
+        if !self.is_up(&now) {
             return Err(Unreachable);
         }
-        match timeout(self.deadline, self.store.ask(ask)).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(self.lost(&error)),
-            Err(_) => Err(self.lost(&Overdue(self.deadline))),
+        let _place = self.place(whom).await?;
+        self.ask_now(ask).await
+    }
+
+    async fn place(&self, whom: For) -> Result<SemaphorePermit<'_>, Unreachable> {
+        match self.places.try_acquire() {
+            Ok(place) => return Ok(place),
+            Err(_) if whom == For::Keeper => {}
+            Err(_) => {
+                self.words.full(&self.namespace, self.most_asks);
+                return Err(Unreachable);
+            }
         }
+        match timeout(self.deadline, self.places.acquire()).await {
+            Ok(Ok(place)) => Ok(place),
+            // In line behind others who got their answers: it is not the store that has failed.
+            Ok(Err(_)) | Err(_) => Err(Unreachable),
+        }
+    }
+
+    async fn ask_now(&self, ask: Ask) -> Result<Answer, Unreachable> {
+        let Admission::Admitted(permit) = self.breaker.admit(&(), &clock()) else {
+            return Err(Unreachable);
+        };
+        let answer = timeout(self.deadline, self.store.ask(ask)).await;
+        self.settle(permit, answer)
+    }
+
+    /// Tells the breaker how it went, and the log if that was news.
+    fn settle<T>(
+        &self,
+        permit: BreakerPermit,
+        answer: Result<Result<T, StoreError>, Elapsed>,
+    ) -> Result<T, Unreachable> {
+        let now = clock();
+        match answer {
+            Ok(Ok(answer)) => {
+                permit.complete(Outcome::Success, &now);
+                // An answer from before an outage closes nothing.
+                if self.is_up(&now) {
+                    self.words.found(&self.namespace);
+                }
+                Ok(answer)
+            }
+            Ok(Err(error)) => Err(self.lose(permit, &error, &now)),
+            Err(_) => Err(self.lose(permit, &Overdue(self.deadline), &now)),
+        }
+    }
+
+    fn lose(&self, permit: BreakerPermit, why: &dyn fmt::Display, now: &Now) -> Unreachable {
+        permit.complete(Outcome::Failure, now);
+        // A failure from before an outage that is over opens nothing.
+        if !self.is_up(now) && self.words.lost(&self.namespace, why) {
+            self.alarm.notify_one();
+        }
+        Unreachable
     }
 
     /// Runs in the background, on the runtime that asks or else on the fleet's own.
@@ -95,10 +168,13 @@ impl Link {
 
     /// Asks in the background, for whoever has no use for the answer.
     pub(crate) fn tell(self: &Arc<Self>, ask: Ask) {
+        // If it is lost, less is admitted than could have been: the safe side.
+        if !self.is_up(&clock()) || self.places.available_permits() == 0 {
+            return;
+        }
         let link = Arc::clone(self);
         self.spawn(async move {
-            // If it is lost, less is admitted than could have been: the safe side.
-            let _ = link.ask(ask).await;
+            let _ = link.ask(For::Call, ask).await;
         });
     }
 
@@ -121,29 +197,31 @@ impl Link {
     }
 
     /// It is lost before it was ever asked.
-    pub(crate) fn start_lost(&self, error: &dyn fmt::Display) {
-        self.lost(error);
-    }
-
-    fn lost(&self, error: &dyn fmt::Display) -> Unreachable {
-        if self.fuse.blow() {
-            self.alarm.notify_one();
-            if self.words.lock().may_tell_loss(Instant::now()) {
-                tracing::warn!(
-                    fleet = &*self.namespace,
-                    "the store of rate limits is lost, and they are decided here: {error}"
-                );
-            }
+    pub(crate) fn start_lost(&self, why: &dyn fmt::Display) {
+        let now = clock();
+        if let Admission::Admitted(permit) = self.breaker.admit(&(), &now) {
+            self.lose(permit, why, &now);
         }
-        Unreachable
     }
 
-    fn found(&self) {
-        if self.fuse.mend() && self.words.lock().may_tell_return() {
-            tracing::info!(
-                fleet = &*self.namespace,
-                "the store of rate limits answers again"
-            );
+    /// How long until this instance should say that it is alive.
+    fn pause(&self) -> Pause {
+        let snapshot = self.breaker.snapshot(&clock());
+        match snapshot.state {
+            CircuitState::Closed => Pause::Heartbeat,
+            // Nobody knows how long if a probe is under way, which is no longer than a deadline.
+            _ if snapshot.probes > 0 => Pause::For(FIRST_PAUSE),
+            _ => Pause::For(snapshot.retry_after.unwrap_or_default()),
+        }
+    }
+
+    async fn beat(&self, heard: &mut VecDeque<u32>, instance: u64) {
+        let Admission::Admitted(permit) = self.breaker.admit(&(), &clock()) else {
+            return;
+        };
+        let present = self.store.present(&self.namespace, instance);
+        if let Ok(present) = self.settle(permit, timeout(self.deadline, present).await) {
+            self.count(heard, present);
         }
     }
 
@@ -160,62 +238,36 @@ impl Link {
     }
 }
 
-/// What was said of outages: each once, and of a store that comes and goes only now and then.
-#[derive(Default)]
-struct Words {
-    last: Option<Instant>,
-    told: bool,
-}
-
-impl Words {
-    fn may_tell_loss(&mut self, now: Instant) -> bool {
-        let may = self.last.is_none_or(|last| now - last >= QUIET);
-        if may {
-            self.last = Some(now);
-            self.told = true;
-        }
-        may
-    }
-
-    /// Only if its loss was told.
-    fn may_tell_return(&mut self) -> bool {
-        std::mem::take(&mut self.told)
-    }
+enum Pause {
+    /// All is well.
+    Heartbeat,
+    /// The breaker is open.
+    For(Duration),
 }
 
 async fn heartbeat(link: Weak<Link>, instance: u64) {
     let mut heard = VecDeque::with_capacity(MEMORY);
     loop {
         let Some(this) = link.upgrade() else { return };
-        let (up, hold) = (this.is_up(), this.fuse.hold());
-        let alarm = Arc::clone(&this.alarm);
+        let (pause, alarm) = (this.pause(), Arc::clone(&this.alarm));
         drop(this);
-        if up && timeout(HEARTBEAT, alarm.notified()).await.is_ok() {
-            // Lost just now: the next round waits before it probes.
-            continue;
-        }
-        if !up {
-            sleep(hold).await;
-        }
-        let Some(this) = link.upgrade() else { return };
-        let was_up = this.is_up();
-        match timeout(this.deadline, this.store.present(&this.namespace, instance)).await {
-            Ok(Ok(present)) => {
-                this.count(&mut heard, present);
-                if was_up {
-                    this.fuse.forgive();
-                } else {
-                    this.found();
+        match pause {
+            Pause::Heartbeat => {
+                if timeout(HEARTBEAT, alarm.notified()).await.is_ok() {
+                    // Lost just now: the next round waits before it probes.
+                    continue;
                 }
             }
-            Ok(Err(error)) => {
-                this.lost(&error);
-            }
-            Err(_) => {
-                this.lost(&Overdue(this.deadline));
-            }
+            Pause::For(pause) => sleep(pause).await,
         }
+        let Some(this) = link.upgrade() else { return };
+        this.beat(&mut heard, instance).await;
     }
+}
+
+/// The time, if somebody asks.
+pub(crate) fn clock() -> Now {
+    Now::lazy(|| Instant::now().into_std())
 }
 
 /// A number that no other instance has.
@@ -252,14 +304,13 @@ impl Subject {
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link")
-            .field("up", &self.is_up())
+            .field("up", &self.is_up(&clock()))
             .field("instances", &self.instances())
             .finish_non_exhaustive()
     }
 }
 
 const HEARTBEAT: Duration = Duration::from_secs(1);
-const QUIET: Duration = Duration::from_secs(10);
 
 /// How many heartbeats a count of instances is believed for.
 const MEMORY: usize = 10;

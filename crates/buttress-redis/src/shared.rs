@@ -1,7 +1,7 @@
 use crate::ask::{Action, Answer};
 use crate::digest::{Digest, Digester};
 use crate::entry::{Entries, Entry};
-use crate::link::{Subject, Unreachable};
+use crate::link::{For, Subject, Unreachable};
 use crate::permit::{FleetPermit, From, Taken};
 use crate::rule::Rule;
 use crate::share::{Mode, WhenUnreachable};
@@ -54,7 +54,7 @@ impl Shared {
             // It would never pass, so there is no time after which to try again.
             return Admission::Refused(self.rejection(Reason::RateLimited));
         }
-        if !self.subject.link.is_up() {
+        if !self.subject.link.is_up(now) {
             return self.decide_alone(digest, cost, now);
         }
         match self.mode {
@@ -84,7 +84,8 @@ impl Shared {
             Arc::clone(&self.subject.link),
             self.subject.ask(digest, action),
         );
-        let mut answer: crate::waiting::Asking = Box::pin(async move { link.ask(ask).await });
+        let mut answer: crate::waiting::Asking =
+            Box::pin(async move { link.ask(For::Call, ask).await });
         // An engine in the process answers at once. Any other is on its way from here: who waits
         // polls again, with a waker of its own.
         let _runtime = self.subject.link.enter();

@@ -2,6 +2,7 @@
 
 use crate::ask::{Action, Answer};
 use crate::entry::Entry;
+use crate::link::For;
 use crate::permit::{FleetPermit, From, Taken};
 use crate::rule::Rule;
 use crate::shared::{Decision, Keeper, Shared};
@@ -186,8 +187,8 @@ impl Keeper {
                 };
                 std::mem::take(&mut view.pending)
             };
-            let charge = Action::Charge(pending);
-            let answer = subject.link.ask(subject.ask(entry.digest, charge)).await;
+            let charge = subject.ask(entry.digest, Action::Charge(pending));
+            let answer = subject.link.ask(For::Keeper, charge).await;
             let mut state = entry.state.lock();
             match answer {
                 Ok(answer) => {

@@ -1,7 +1,7 @@
 use crate::ask::Answer;
 use crate::digest::Digest;
 use crate::entry::Entry;
-use crate::link::Unreachable;
+use crate::link::{Unreachable, clock};
 use crate::permit::FleetPermit;
 use crate::shared::{Decision, Shared};
 use buttress_core::{Admission, Now, Rejection};
@@ -102,7 +102,7 @@ impl Waiting {
             } => {
                 let shared_too = Arc::clone(shared);
                 shared.subject.link.spawn(async move {
-                    let now = Now::lazy(|| tokio::time::Instant::now().into_std());
+                    let now = clock();
                     let decision = match answer.await {
                         Ok(answer) => shared_too.answered(digest, cost, Ok(answer), &now),
                         Err(Unreachable) => return,

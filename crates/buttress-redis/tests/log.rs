@@ -10,6 +10,7 @@ use buttress::RateLimit;
 use buttress_redis::{BuildOn, Fleet};
 use common::call;
 use common::wire::{Is, Wire};
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
@@ -66,6 +67,55 @@ fn it_says_once_that_the_store_is_lost_and_once_that_it_is_back() {
     });
 }
 
+#[test]
+fn it_says_once_that_too_many_wait() {
+    let log = Log::default();
+    let _on = tracing::subscriber::set_default(log.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let wire = Wire::new();
+        let fleet = Fleet::on(Arc::clone(&wire)).max_asks(2).start().unwrap();
+        let limit = RateLimit::per_second(40).build_on(&fleet).unwrap();
+        wire.latency(10 * MS);
+        for _ in 0..20 {
+            join_all((0..10).map(|_| call(&limit))).await;
+        }
+        assert_eq!(
+            log.lines(),
+            ["WARN 2 calls wait for the store of rate limits, and more are decided here"]
+        );
+    });
+}
+
+/// A password is a part of the address, and what is logged may go far.
+#[test]
+fn it_says_nothing_of_passwords() {
+    let log = Log::default();
+    let _on = tracing::subscriber::set_default(log.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let nobody = common::free_port();
+        let fleet = Fleet::redis(format!("redis://user:a-password@127.0.0.1:{nobody}/"));
+        let fleet = fleet.connect_or_degrade().unwrap();
+        let limit = RateLimit::per_second(40).build_on(&fleet).unwrap();
+        for _ in 0..100 {
+            call(&limit).await.ok();
+            sleep(2 * MS).await;
+        }
+        let lines = log.lines();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(!lines[0].contains("a-password"), "{lines:?}");
+        assert!(!format!("{fleet:?}{limit:?}").contains("a-password"));
+    });
+}
+
 /// Keeps what is logged.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>, Arc<AtomicU32>);
@@ -78,7 +128,7 @@ impl Log {
 
 impl Subscriber for Log {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("buttress_redis")
+        metadata.target().starts_with("buttress") && *metadata.level() <= tracing::Level::INFO
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {

@@ -26,6 +26,8 @@ async fn nonsense_is_refused_by_name() {
     }
     assert_eq!(field(on().instances(0).start()), "instances");
     assert_eq!(field(on().instances(u32::MAX).start()), "instances");
+    assert_eq!(field(on().max_asks(0).start()), "max_asks");
+    assert_eq!(field(on().max_asks(u32::MAX).start()), "max_asks");
     for bad in [
         Duration::ZERO,
         Duration::from_micros(999),
@@ -107,4 +109,49 @@ async fn what_is_shown_of_settings_holds_no_secrets() {
         !shown.contains("a-password") && !shown.contains("a-secret"),
         "{shown}"
     );
+}
+
+#[tokio::test]
+async fn errors_hold_no_secrets() {
+    let nobody = common::free_port();
+    for address in [
+        "http://user:a-password@127.0.0.1/".to_owned(),
+        "redis://user:a-password@".to_owned(),
+        "redis://user:a-password@127.0.0.1:port/".to_owned(),
+        "redis://user:a-password@127.0.0.1/a-password".to_owned(),
+        "redis://user:a-password@[::/".to_owned(),
+        "redis://user:a-password@nobody.invalid/".to_owned(),
+        format!("redis://user:a-password@127.0.0.1:{nobody}/"),
+    ] {
+        let error = Fleet::redis(&address).connect().await.unwrap_err();
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        let shown = format!("{error} {error:?} {source:?}");
+        assert!(!shown.contains("a-password"), "{address}: {shown}");
+    }
+}
+
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn certificates_that_are_none_are_refused_by_name() {
+    let to = |address: &str| Fleet::redis(address);
+    let named = |builder: buttress_redis::RedisBuilder| match builder.connect_or_degrade() {
+        Err(ConnectError::Setting(error)) => error.field(),
+        other => panic!("{other:?}"),
+    };
+    let good = "-----BEGIN CERTIFICATE-----";
+    for bad in ["", "not PEM"] {
+        let builder = to("rediss://127.0.0.1/").certificate_authorities(bad);
+        assert_eq!(named(builder), "certificate_authorities");
+        let builder = to("rediss://127.0.0.1/").client_certificate(bad, "a key");
+        assert_eq!(named(builder), "client_certificate");
+    }
+    // Over a connection without TLS they would protect nothing.
+    let builder = to("redis://127.0.0.1/").certificate_authorities(good);
+    assert_eq!(named(builder), "certificate_authorities");
+    // Looks like PEM, and is not.
+    let builder = to("rediss://127.0.0.1/").client_certificate(good, "a key");
+    assert!(matches!(
+        builder.connect_or_degrade(),
+        Err(ConnectError::Address(_))
+    ));
 }

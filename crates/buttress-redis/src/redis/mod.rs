@@ -1,21 +1,26 @@
 //! The engine on Redis and Valkey.
 
 mod builder;
+mod error;
 mod lines;
 mod script;
+mod target;
+mod trust;
 
-pub use builder::{ConnectError, RedisBuilder};
+pub use builder::RedisBuilder;
+pub use error::ConnectError;
 
 use crate::ask::{Action, Answer, Ask};
 use crate::rule::Rule;
 use crate::store::{Answering, Store, StoreError};
 use arc_swap::ArcSwap;
 use lines::Lines;
+use parking_lot::Mutex;
 use script::{Script, Scripts};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// The engine on a Redis or Valkey server, or a cluster of them.
 ///
@@ -29,10 +34,10 @@ use std::time::Duration;
 /// has looked at the clock.
 pub struct RedisStore {
     lines: ArcSwap<Lines>,
-    target: builder::Target,
+    target: target::Target,
     scripts: Scripts,
-    /// How many probes in a row nobody answered.
-    unanswered: AtomicU32,
+    /// Since when no probe was answered.
+    unanswered: Mutex<Option<Instant>>,
 }
 
 impl Store for RedisStore {
@@ -74,14 +79,7 @@ impl Store for RedisStore {
 
     fn present<'a>(&'a self, fleet: &'a str, instance: u64) -> Answering<'a, u32> {
         Box::pin(async move {
-            if self.unanswered.fetch_add(1, Ordering::Relaxed) >= PATIENCE {
-                // A peer that vanished without a word leaves connections that look well and
-                // never answer.
-                self.unanswered.store(0, Ordering::Relaxed);
-                if let Ok(lines) = self.target.lines() {
-                    self.lines.store(Arc::new(lines));
-                }
-            }
+            self.renew_dead_lines();
             let key = format!("{fleet}:instances");
             let script = &self.scripts.presence;
             let call = script.call(&key, |call| {
@@ -89,13 +87,27 @@ impl Store for RedisStore {
             });
             let answer = self.run(script, call).await;
             self.lines.load_full().check().await?;
-            self.unanswered.store(0, Ordering::Relaxed);
+            *self.unanswered.lock() = None;
             answer
         })
     }
 }
 
 impl RedisStore {
+    /// A peer that vanished without a word leaves connections that look well and never answer.
+    fn renew_dead_lines(&self) {
+        let now = Instant::now();
+        let mut unanswered = self.unanswered.lock();
+        let since = unanswered.get_or_insert(now);
+        if now - *since < PATIENCE {
+            return;
+        }
+        *since = now;
+        if let Ok(lines) = self.target.lines() {
+            self.lines.store(Arc::new(lines));
+        }
+    }
+
     async fn run<T: redis::FromRedisValue>(
         &self,
         script: &Script,
@@ -122,8 +134,9 @@ impl fmt::Debug for RedisStore {
     }
 }
 
-/// How many probes may go unanswered before the connections are made anew: about two seconds.
-const PATIENCE: u32 = 5;
+/// How long probes may go unanswered before the connections are made anew: as long as it may take
+/// to make one.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// How long an instance counts that is not heard of.
 const PRESENCE: Duration = Duration::from_secs(10);
