@@ -54,7 +54,7 @@ impl Fleet {
     ///
     /// While a master is gone and not replaced yet, calls for its keys find out again and again:
     /// each time one of them waits for the deadline at most, and then all limits are decided
-    /// locally for a moment, of up to 400 ms.
+    /// locally for a moment, of up to 200 ms.
     #[cfg(feature = "cluster")]
     pub fn redis_cluster<A: Into<String>>(addresses: impl IntoIterator<Item = A>) -> RedisBuilder {
         RedisBuilder::cluster(addresses.into_iter().map(Into::into).collect())
@@ -155,7 +155,7 @@ pub struct FleetBuilder<S> {
     store: S,
     namespace: String,
     secret: Vec<u8>,
-    deadline: Duration,
+    pub(crate) deadline: Duration,
     instances: u32,
     max_asks: u32,
 }

@@ -26,7 +26,25 @@
 //! # }
 //! ```
 //!
-//! Without a Redis at hand, [`Fleet::in_memory`] counts in the process.
+//! # With Redis and without
+//!
+//! What is built is a [`FleetLimit`] on either: [`Fleet::in_memory`] counts in the process, behind
+//! the same type. So a service that runs with Redis in production and without one on a laptop has
+//! one place that knows.
+//!
+//! ```
+//! # use buttress_redis::{ConnectError, Fleet};
+//! async fn fleet() -> Result<Fleet, ConnectError> {
+//!     match std::env::var("REDIS_URL") {
+//!         Ok(address) => Fleet::redis(address).connect().await,
+//!         Err(_) => Ok(Fleet::in_memory()?),
+//!     }
+//! }
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(fleet()).unwrap();
+//! ```
+//!
+//! Where both kinds must stand in one place, an `Option` of a policy is a policy, and so is a
+//! tuple: `guard((local, shared))` with one of them `None`.
 //!
 //! # Three ways to share a limit
 //!
@@ -44,8 +62,9 @@
 //! An ask that takes longer than the [deadline](FleetBuilder::deadline) (20 ms) fails. With the
 //! first failure a breaker opens, and no call waits any more: they are decided as the limit
 //! [declares](WhenUnreachable), which is by the instance's share of the limit unless it says
-//! otherwise. The log says so once. The fleet probes in the background, each 50 to 400 ms, and
-//! when the store answers within the deadline, limits hold for all again. A store that comes back
+//! otherwise. The log says so once. The fleet probes in the background, each 40 to 200 ms, and
+//! when the store answers within the deadline, limits hold for all again: within a second, if the
+//! deadline is the default. A store that comes back
 //! empty has forgotten what was used: that is one burst more.
 //!
 //! # How it fails when misused
@@ -69,7 +88,10 @@
 //!
 //! - `http` (default): the protocol for HTTP and gRPC, as in `buttress`.
 //! - `cluster`: Redis Cluster.
-//! - `tls`: `rediss://` addresses.
+//! - `tls`: `rediss://` addresses, by rustls. The system's certificates are trusted, or those of
+//!   [authorities of your own](RedisBuilder::certificate_authorities).
+//!
+//! Valkey speaks the same protocol, and everything here is part of it; the tests run on Redis 7.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

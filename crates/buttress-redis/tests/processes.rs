@@ -1,7 +1,12 @@
 //! One limit over four real processes, for ten seconds of real time each way. The processes are
 //! this test's own binary.
+//!
+//! Nothing here asserts how fast anything is: what is bounded is how much is admitted in the time
+//! that it took. A run in which the machine was too busy for the server to answer in time says
+//! nothing about the bound, because limits are then decided locally; it is made again.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stdout,
     reason = "a test that cannot go on should say where"
 )]
@@ -51,14 +56,16 @@ async fn child() {
         .unwrap();
     // Twice the limit over all processes, in steps of ten milliseconds.
     let each = 2 * PER_SECOND / PROCESSES / 100;
-    let (start, mut admitted) = (Instant::now(), 0);
+    let (start, mut admitted, mut lost) = (Instant::now(), 0, false);
     for step in 1..=SECONDS * 100 {
         let answers = join_all((0..each).map(|_| call(&limit))).await;
         admitted += answers.iter().filter(|answer| answer.is_ok()).count();
+        // It stays lost for longer than a step.
+        lost |= fleet.is_degraded();
         sleep_until(start + Duration::from_millis(10) * step).await;
     }
     let took = start.elapsed().as_secs_f64();
-    println!("admitted {admitted} {took} {}", fleet.is_degraded());
+    println!("admitted {admitted} {took} {lost}");
 }
 
 async fn line(child: &mut BufReader<tokio::process::ChildStdout>, start: &str) -> String {
@@ -84,9 +91,8 @@ fn spawn(url: &str, way: &str) -> Child {
         .unwrap()
 }
 
-/// What four processes admit, and in how many seconds.
-async fn admitted(way: &str) -> Option<(f64, f64)> {
-    let server = Server::start().await?;
+/// What four processes admit, and in how many seconds; `None` if one of them lost the server.
+async fn admitted(server: &Server, way: &str) -> Option<(f64, f64)> {
     let mut children: Vec<_> = (0..PROCESSES).map(|_| spawn(&server.url(), way)).collect();
     let mut lines: Vec<_> = children
         .iter_mut()
@@ -104,30 +110,38 @@ async fn admitted(way: &str) -> Option<(f64, f64)> {
             .await
             .unwrap();
     }
-    let (mut sum, mut longest) = (0.0, 0.0_f64);
+    let (mut sum, mut longest, mut lost) = (0.0, 0.0_f64, false);
     for child in &mut lines {
         let answer = line(child, "admitted ").await;
         let mut words = answer.split(' ');
         let mut number = || words.next().unwrap().parse::<f64>().unwrap();
         sum += number();
         longest = longest.max(number());
-        assert_eq!(words.next(), Some("false"), "it lost its server meanwhile");
+        lost |= words.next() != Some("false");
     }
-    Some((sum, longest))
+    (!lost).then_some((sum, longest))
 }
 
-/// Twice the limit for ten seconds admits no more than `free + rate × t`, and, if the machine kept
-/// up at all, not much less than the limit.
+/// Twice the limit for ten seconds admits no more than `free + rate × t`.
 async fn bounded(way: &str, free: f64) {
-    let Some((sum, seconds)) = admitted(way).await else {
+    for _ in 0..3 {
+        let Some(server) = Server::start().await else {
+            return;
+        };
+        let Some((sum, seconds)) = admitted(&server, way).await else {
+            println!("{way}: the server did not answer in time, once more");
+            continue;
+        };
+        let rate = f64::from(PER_SECOND);
+        // They don't start and end in the same instant.
+        let most = f64::from(BURST) + rate * (seconds + 0.1) + free;
+        println!("{way}: {sum} in {seconds} s, at most {most}");
+        assert!(sum <= most, "{way}: {sum} in {seconds} s, but {most}");
+        // It is a limit, and not a wall.
+        assert!(sum >= rate, "{way}: {sum}");
         return;
-    };
-    let rate = f64::from(PER_SECOND);
-    // They don't start and end in the same instant.
-    let most = f64::from(BURST) + rate * (seconds + 0.1) + free;
-    println!("{way}: {sum} in {seconds} s, at most {most}");
-    assert!(sum <= most, "{way}: {sum} in {seconds} s, but {most}");
-    assert!(sum >= 0.8 * rate * f64::from(SECONDS), "{way}: {sum}");
+    }
+    panic!("{way}: the machine is too busy for a server to answer within half a second");
 }
 
 #[tokio::test]

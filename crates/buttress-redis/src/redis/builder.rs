@@ -137,6 +137,10 @@ impl RedisBuilder {
         FleetBuilder::<()>::runtime()?;
         let target = Target {
             connections: check_range("connections", self.connections, 1..=64)?,
+            patience: self
+                .fleet
+                .deadline
+                .clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE),
             clients: Clients::to(&self.addresses, self.cluster, &self.trust)?,
         };
         let store = RedisStore {
@@ -162,3 +166,5 @@ impl fmt::Debug for RedisBuilder {
 
 /// How long the first answer may take.
 const PATIENCE: Duration = Duration::from_secs(3);
+const SHORTEST_PATIENCE: Duration = Duration::from_secs(1);
+const LONGEST_PATIENCE: Duration = Duration::from_secs(60);

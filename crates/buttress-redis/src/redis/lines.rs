@@ -1,6 +1,7 @@
 use redis::aio::ConnectionManager;
 use redis::{Cmd, RedisResult, Value};
 use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::task::JoinSet;
 
 /// The connections to the server. Calls share them: a connection carries many at a time.
 ///
@@ -52,19 +53,18 @@ impl Lines {
         let ping = redis::cmd("PING");
         match &self.to {
             Peers::One(lines) => {
-                let sent: Vec<_> = lines
-                    .iter()
-                    .map(|line| {
-                        let (mut line, ping) = (line.clone(), ping.clone());
-                        tokio::spawn(async move {
-                            let answer = line.send_packed_command(&ping).await;
-                            answer.and_then(Value::extract_error)
-                        })
-                    })
-                    .collect();
-                for answer in sent {
+                // Dropped with whoever checks, however long an answer would take.
+                let mut sent = JoinSet::new();
+                for line in lines {
+                    let (mut line, ping) = (line.clone(), ping.clone());
+                    sent.spawn(async move {
+                        let answer = line.send_packed_command(&ping).await;
+                        answer.and_then(Value::extract_error)
+                    });
+                }
+                while let Some(answer) = sent.join_next().await {
                     // A task that ends early was not answered.
-                    answer.await.map_err(std::io::Error::other)??;
+                    answer.map_err(std::io::Error::other)??;
                 }
                 Ok(())
             }

@@ -9,6 +9,9 @@ use std::time::Duration;
 #[derive(Clone)]
 pub(super) struct Target {
     pub(super) connections: u32,
+    /// How long a cluster's connection waits for an answer, its own questions included.
+    #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "a cluster's"))]
+    pub(super) patience: Duration,
     pub(super) clients: Clients,
 }
 
@@ -79,7 +82,7 @@ impl Target {
             Clients::Cluster(client) => {
                 let settings = redis::cluster::ClusterConfig::new()
                     .set_connection_timeout(CONNECTING)
-                    .set_response_timeout(ANSWERING);
+                    .set_response_timeout(self.patience);
                 let lines = (0..self.connections)
                     .map(|_| client.get_pending_async_connection_with_config(settings.clone()))
                     .collect();
@@ -92,10 +95,6 @@ impl Target {
 
 /// How long one attempt to connect may take.
 const CONNECTING: Duration = Duration::from_millis(500);
-/// How long a cluster's connection waits for an answer, its own questions included. Those who ask
-/// give up when their deadline has passed, which is a minute at most.
-#[cfg(feature = "cluster")]
-const ANSWERING: Duration = Duration::from_secs(60);
 const RECONNECTS: usize = 10;
 const RECONNECT_FIRST: Duration = Duration::from_millis(50);
 const RECONNECT_AT_MOST: Duration = Duration::from_millis(200);
