@@ -9,7 +9,7 @@ mod common;
 
 use buttress::RateLimit;
 use buttress_redis::{BuildOn, ConnectError, Fleet, RedisBuilder};
-use common::{Server, call, free_port, until};
+use common::{Server, call, free_port, is_installed, speaks_tls, until};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
 };
@@ -58,6 +58,10 @@ struct Secure {
 
 impl Secure {
     async fn start(authority: &Authority, clients: &str) -> Option<Self> {
+        if is_installed() && !speaks_tls() {
+            eprintln!("SKIPPED: the server that is installed was built without TLS");
+            return None;
+        }
         let port = free_port();
         let name = format!("buttress-redis-tls-{}-{port}", std::process::id());
         let directory = std::env::temp_dir().join(name);

@@ -1,4 +1,5 @@
-//! A real `redis-server` for a test, on a free port, that ends with the test.
+//! A real `redis-server` for a test, on a free port, that ends with the test. The variable
+//! `REDIS_SERVER` names another one: `REDIS_SERVER=valkey-server cargo test -p buttress-redis`.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -36,7 +37,8 @@ impl Server {
 
     pub(crate) async fn start_with(extra: &[&str]) -> Option<Self> {
         if !is_installed() {
-            eprintln!("SKIPPED: there is no `redis-server` (Debian's package has that name)");
+            let name = program();
+            eprintln!("SKIPPED: there is no `{name}` (Debian's package is called redis-server)");
             return None;
         }
         // The port is free when asked, and may be taken when the server asks for it.
@@ -110,16 +112,31 @@ impl Drop for Server {
     }
 }
 
+fn program() -> String {
+    std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
+}
+
 pub(crate) fn is_installed() -> bool {
-    let asked = Command::new("redis-server")
+    let asked = Command::new(program())
         .arg("--version")
         .stdout(Stdio::null())
         .status();
     asked.is_ok_and(|status| status.success())
 }
 
+/// Whether it was built with TLS. It ends at once either way: there is no such directory.
+pub(crate) fn speaks_tls() -> bool {
+    let asked = Command::new(program())
+        .args(["--tls-port", "0", "--dir", "/there/is/no/such/directory"])
+        .output();
+    asked.is_ok_and(|said| {
+        let said = [said.stdout, said.stderr].concat();
+        !String::from_utf8_lossy(&said).contains("Bad directive")
+    })
+}
+
 fn spawn(port: u16, directory: &PathBuf, extra: &[String]) -> Child {
-    Command::new("redis-server")
+    Command::new(program())
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
         .args(["--save", "", "--appendonly", "no"])
         .args(["--enable-debug-command", "yes"])
