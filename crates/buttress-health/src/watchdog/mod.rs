@@ -14,7 +14,7 @@ pub use heartbeat::Heartbeat;
 use crate::exit_code;
 use crate::health::{Health, within_a_runtime};
 use buttress::SettingError;
-use buttress_core::setting::{LONGEST, check_duration};
+use buttress_core::setting::LONGEST;
 use heartbeat::Heartbeats;
 use ladder::Steps;
 use memory::MemoryLimit;
@@ -84,13 +84,16 @@ impl Watchdog {
     }
 
     /// Watches something of your own, which must [`beat`](Heartbeat::beat) at least once every
-    /// `longest_silence`: more than 0 s, at most a year.
+    /// `longest_silence`: 10 ms to a year.
     ///
-    /// A heartbeat of the same name is replaced: a task that is started anew takes its old place.
+    /// A heartbeat of the same name that was dropped is replaced: a task that is started anew takes
+    /// its old place. One that is still held is not, since it would be watched no more and nobody
+    /// would know.
     ///
     /// # Errors
     ///
-    /// The name is not 1 to 64 printable ASCII characters, or the silence is out of range.
+    /// The name is not 1 to 64 printable ASCII characters, or is that of a heartbeat that is still
+    /// held; or the silence is out of range.
     pub fn heartbeat(
         &self,
         name: &'static str,
@@ -174,14 +177,7 @@ impl WatchdogBuilder {
     /// error if this is not called within a tokio runtime, if the health has a watchdog already,
     /// if there is a memory limit and the system is not Linux, or if no thread can be started.
     pub fn build(self) -> Result<Watchdog, SettingError> {
-        let stuck_after = check_duration("stuck_after", self.stuck_after)?;
-        if stuck_after < SHORTEST {
-            return Err(SettingError::new(
-                "stuck_after",
-                format_args!("{stuck_after:?}"),
-                "from 10 ms to 365 days",
-            ));
-        }
+        let stuck_after = check_standstill("stuck_after", self.stuck_after)?;
         let steps = self.steps()?;
         let exit_code = buttress_core::setting::check_range("exit_code", self.exit_code, 1..=255)?;
         let memory = self.memory_limit.map(MemoryLimit::new).transpose()?;
@@ -225,6 +221,18 @@ impl WatchdogBuilder {
             end: self.end_process_after,
         })
     }
+}
+
+/// Checks how long something may stand still.
+fn check_standstill(field: &'static str, time: Duration) -> Result<Duration, SettingError> {
+    if (SHORTEST..=LONGEST).contains(&time) {
+        return Ok(time);
+    }
+    Err(SettingError::new(
+        field,
+        format_args!("{time:?}"),
+        "from 10 ms to 365 days",
+    ))
 }
 
 /// The thread must look several times within it.

@@ -109,6 +109,10 @@ async fn a_heartbeat_that_stops_is_noticed_unless_it_is_retired() {
         "{shown}"
     );
 
+    // While it is held, nobody takes its place unnoticed: one of the two would be watched no more.
+    let error = watchdog.heartbeat("consumer", silence).unwrap_err();
+    assert_eq!((error.field(), error.value()), ("name", "\"consumer\""));
+
     // A task that panics drops it, which is no excuse.
     drop(consumer);
     assert_eq!(health.status(Endpoint::Live), Status::Fail);
@@ -197,6 +201,10 @@ async fn nonsense_is_refused_by_name() {
     }
     let watchdog = builder().build().unwrap();
     assert_eq!(watchdog.heartbeat("", second).unwrap_err().field(), "name");
-    let error = watchdog.heartbeat("a", Duration::ZERO).unwrap_err();
-    assert_eq!(error.field(), "longest_silence");
+    for silence in [Duration::ZERO, Duration::from_millis(9), Duration::MAX] {
+        let error = watchdog.heartbeat("a", silence).unwrap_err();
+        assert_eq!(error.field(), "longest_silence");
+        assert_eq!(error.value(), format!("{silence:?}"));
+        assert_eq!(error.allowed(), "from 10 ms to 365 days");
+    }
 }
