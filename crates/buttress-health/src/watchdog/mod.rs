@@ -27,7 +27,7 @@ use thread::{Guarding, Stop};
 ///
 /// It watches the runtime in which it is built: that it still runs a task that is ready. It
 /// watches each [`heartbeat`](Self::heartbeat) of your own, and on Linux, if asked to, how much
-/// memory the process has. When one of them is wrong, it goes on in steps:
+/// memory the process has, or its cgroup uses. When one of them is wrong, it goes on in steps:
 ///
 /// 1. It reports, with a `tracing` event that says which and for how long; the endpoints show a
 ///    warning.
@@ -76,6 +76,7 @@ impl Watchdog {
             health: health.clone(),
             stuck_after: Duration::from_secs(5),
             memory_limit: None,
+            memory_share: None,
             not_alive_after: Duration::from_secs(5),
             refuse_after: Duration::from_secs(10),
             end_process_after: None,
@@ -122,6 +123,7 @@ pub struct WatchdogBuilder {
     health: Health,
     stuck_after: Duration,
     memory_limit: Option<u64>,
+    memory_share: Option<f64>,
     not_alive_after: Duration,
     refuse_after: Duration,
     end_process_after: Option<Duration>,
@@ -139,6 +141,17 @@ impl WatchdogBuilder {
     /// counts as kept again below 95 % of the limit. Linux only.
     pub fn memory_limit(mut self, bytes: u64) -> Self {
         self.memory_limit = Some(bytes);
+        self
+    }
+
+    /// Which share of the memory that the process's cgroup may use may be used: more than 0, at most
+    /// 1. No limit by default. Whoever is above 1 is killed by the kernel, with every call in it, so
+    /// 0.9 leaves time to say why. It is what [`ProcessUse`](buttress::shed::ProcessUse) reads: of
+    /// version 2 or 1, without what can be given back at once; where there is no cgroup with a
+    /// limit, what the process has resident, of the machine's. It counts as kept again below 95 % of
+    /// the limit. Linux only.
+    pub fn memory_share(mut self, share: f64) -> Self {
+        self.memory_share = Some(share);
         self
     }
 
@@ -180,7 +193,10 @@ impl WatchdogBuilder {
         let stuck_after = check_standstill("stuck_after", self.stuck_after)?;
         let steps = self.steps()?;
         let exit_code = buttress_core::setting::check_range("exit_code", self.exit_code, 1..=255)?;
-        let memory = self.memory_limit.map(MemoryLimit::new).transpose()?;
+        let resident = self.memory_limit.map(MemoryLimit::of_resident);
+        let share = self.memory_share.map(MemoryLimit::of_share);
+        let memory = resident.into_iter().chain(share);
+        let memory = memory.collect::<Result<_, _>>()?;
         let runtime = within_a_runtime()?;
         let heartbeats = Arc::new(Heartbeats::default());
         let stop = Arc::new(Stop::default());

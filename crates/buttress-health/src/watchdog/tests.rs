@@ -129,11 +129,30 @@ async fn a_heartbeat_that_stops_is_noticed_unless_it_is_retired() {
 async fn memory_above_its_limit_is_noticed() {
     let health = Health::builder().build().unwrap();
     let limit = memory::resident().unwrap() / 2;
-    let _watchdog = quick(&health).memory_limit(limit).build().unwrap();
-    health.until(Endpoint::Live, Status::Fail).await;
-    let shown = shown(health.endpoints().with_reasons()).await;
-    let expected = format!("the process has more than {limit} bytes of memory\n");
-    assert!(shown.contains(&expected), "{shown}");
+    let share = 1e-9;
+    for (builder, expected) in [
+        (
+            quick(&health).memory_limit(limit),
+            format!("the process has more than {limit} bytes of memory\n"),
+        ),
+        (
+            quick(&health).memory_share(share),
+            format!("more than {share} of the memory that may be used is used\n"),
+        ),
+    ] {
+        let watchdog = builder.build().unwrap();
+        health.until(Endpoint::Live, Status::Fail).await;
+        let shown = shown(health.endpoints().with_reasons()).await;
+        assert!(shown.contains(&expected), "{shown}");
+        drop(watchdog);
+        health.until(Endpoint::Live, Status::Pass).await;
+    }
+    // Far from the limit, all is well.
+    let watchdog = quick(&health).memory_limit(u64::MAX).build().unwrap();
+    while watchdog.stop.looks() < 30 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(health.status(Endpoint::Live), Status::Pass);
 }
 
 #[tokio::test]
@@ -196,6 +215,9 @@ async fn nonsense_is_refused_by_name() {
         ("exit_code", builder().exit_code(0)),
         ("exit_code", builder().exit_code(256)),
         ("memory_limit", builder().memory_limit(0)),
+        ("memory_share", builder().memory_share(0.0)),
+        ("memory_share", builder().memory_share(1.1)),
+        ("memory_share", builder().memory_share(f64::NAN)),
     ] {
         assert_eq!(refused.build().unwrap_err().field(), field);
     }
