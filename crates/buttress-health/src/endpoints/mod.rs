@@ -1,6 +1,7 @@
 //! `/livez`, `/readyz` and `/startupz` over HTTP.
 
 mod accept;
+mod connections;
 mod server;
 
 pub use server::EndpointServer;
