@@ -155,6 +155,9 @@ async fn what_is_not_there_is_not_found() {
     for path in ["/", "/healthz", "/livez/", "/livez/ping", "/LIVEZ"] {
         assert_eq!(probe(&endpoints, path).await.0, 404, "{path}");
     }
+    let head = ask(&endpoints, request(Method::HEAD, "/elsewhere", None)).await;
+    assert_eq!(field(&head, "content-length"), Some("9"));
+    assert_eq!(text(head).await, (404, String::new()));
     let answer = ask(&endpoints, request(Method::DELETE, "/livez", None)).await;
     assert_eq!(answer.status(), 405);
     assert_eq!(field(&answer, "allow"), Some("GET, HEAD"));
