@@ -95,9 +95,10 @@ impl Turn {
             is_hard: hard,
             fault,
         } = self;
-        match fault {
-            Some(fault) => tracing::warn!(%check, hard, %fault, "a health check turned bad"),
-            None => tracing::info!(%check, "a health check turned good"),
+        if let Some(fault) = fault {
+            tracing::warn!(%check, hard, %fault, "a health check turned bad");
+        } else {
+            tracing::info!(%check, "a health check turned good");
         }
     }
 }

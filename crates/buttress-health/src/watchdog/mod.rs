@@ -144,12 +144,14 @@ impl WatchdogBuilder {
         self
     }
 
-    /// Which share of the memory that the process's cgroup may use may be used: more than 0, at most
-    /// 1. No limit by default. Whoever is above 1 is killed by the kernel, with every call in it, so
-    /// 0.9 leaves time to say why. It is what [`ProcessUse`](buttress::shed::ProcessUse) reads: of
-    /// version 2 or 1, without what can be given back at once; where there is no cgroup with a
-    /// limit, what the process has resident, of the machine's. It counts as kept again below 95 % of
-    /// the limit. Linux only.
+    /// Bounds the share of the memory that the process's cgroup may use: above 0, and 1 at most. No
+    /// limit by default. A cgroup that reaches 1 has a process killed by the kernel, with every call
+    /// in it; 0.9 leaves time to say why.
+    ///
+    /// It is what [`ProcessUse`](buttress::shed::ProcessUse) reads, of cgroups of version 2 or 1,
+    /// without what can be given back at once. Where no cgroup has a limit, it is what the process
+    /// has resident, of the machine's memory. It counts as kept again below 95 % of the limit. Linux
+    /// only.
     pub fn memory_share(mut self, share: f64) -> Self {
         self.memory_share = Some(share);
         self
