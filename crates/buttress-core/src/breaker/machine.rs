@@ -262,8 +262,7 @@ impl Machine {
         let next = word.next(word.mode(), Phase::Open);
         self.change(ledger, next, cause, at, now);
         fence(SeqCst);
-        self.gate
-            .fetch_max(self.not_before.load(Relaxed), Relaxed);
+        self.gate.fetch_max(self.not_before.load(Relaxed), Relaxed);
     }
 
     fn close(&self, ledger: &mut Ledger, mode: Mode, cause: Cause, at: u64, now: &Now) {

@@ -159,7 +159,9 @@ impl Machine {
                 Some(record(true, InARow::Adds))
             }
             // A reader who leaves says nothing about how long the answer took to begin.
-            Outcome::Cancelled if slow && !ticket.is_answered() => Some(record(false, InARow::Leaves)),
+            Outcome::Cancelled if slow && !ticket.is_answered() => {
+                Some(record(false, InARow::Leaves))
+            }
             Outcome::Cancelled => None,
         }
     }

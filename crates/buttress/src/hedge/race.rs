@@ -169,15 +169,17 @@ where
         if self.is_running() || (hope && matches!(self.plan.failures, Failures::Codes(_))) {
             return None;
         }
+        let failed = self.failed.take();
         // Those that are not ready are no hope.
         self.stop();
-        self.failed.take().map(|failed| *failed)
+        failed.map(|failed| *failed)
     }
 
-    /// Drops the hedges.
+    /// Drops the hedges, and the answer of one that failed.
     pub(super) fn stop(&mut self) {
         self.next = Next::Never;
         self.hedges.clear();
+        self.failed = None;
     }
 
     /// When the next hedge is due.
