@@ -3,11 +3,6 @@
 use super::{Calls, MILLISECOND, SECOND, spawn};
 use buttress::{Coalesce, MissingKey, Plain, by_fn};
 use futures_util::future::join_all;
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
 use tokio::task::yield_now;
 use tokio::time::sleep;
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
@@ -202,93 +197,4 @@ async fn a_follower_calls_the_very_instance_that_was_ready() {
     sleep(MILLISECOND).await;
     leader.abort();
     assert_eq!(follower.await.unwrap().unwrap(), 2);
-}
-
-/// Holds the callee's one slot until it is dropped, as the futures of many limits do.
-struct Slot(Arc<AtomicBool>);
-
-impl Slot {
-    fn take(taken: &Arc<AtomicBool>) -> Option<Self> {
-        let free = !taken.swap(true, Ordering::SeqCst);
-        free.then(|| Self(Arc::clone(taken)))
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::SeqCst);
-    }
-}
-
-/// A future that holds its slot after it is ready.
-struct Holding<F>(Pin<Box<F>>, Option<Slot>);
-
-impl<F: Future<Output = Result<u64, BoxError>>> Future for Holding<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        if self.1.is_none() {
-            return Poll::Ready(Err("there is no slot".into()));
-        }
-        self.0.as_mut().poll(context)
-    }
-}
-
-/// Notes whether the slot was free when the follower was woken: on another thread it goes on at
-/// once.
-struct WhenWoken {
-    taken: Arc<AtomicBool>,
-    seen: Mutex<Option<bool>>,
-}
-
-impl Wake for WhenWoken {
-    fn wake(self: Arc<Self>) {
-        let free = !self.taken.load(Ordering::SeqCst);
-        *self.seen.lock().unwrap() = Some(free);
-    }
-}
-
-#[test]
-fn what_a_leader_holds_is_free_before_the_next_one_is_woken() {
-    for ending in ["fails", "answers", "is cancelled"] {
-        let taken = Arc::new(AtomicBool::new(false));
-        let (ends, slots) = (Arc::new(AtomicBool::new(false)), Arc::clone(&taken));
-        let end = Arc::clone(&ends);
-        let callee = service_fn(move |_: u64| {
-            let end = Arc::clone(&end);
-            let work = poll_fn(move |_| match (end.load(Ordering::SeqCst), ending) {
-                (false, _) => Poll::Pending,
-                (true, "fails") => Poll::Ready(Err(BoxError::from("down"))),
-                (true, _) => Poll::Ready(Ok(1)),
-            });
-            Holding(Box::pin(work), Slot::take(&slots))
-        });
-        let coalesce = Coalesce::by(by_fn(key())).build().unwrap();
-        let mut service = coalesce.protocol(Plain::new()).layer(callee);
-        let mut leader = Box::pin(service.call(1));
-        let mut follower = Box::pin(service.call(1));
-        let woken = Arc::new(WhenWoken {
-            taken,
-            seen: Mutex::new(None),
-        });
-        let waker = Waker::from(Arc::clone(&woken));
-        let mut of_follower = Context::from_waker(&waker);
-        let mut of_leader = Context::from_waker(Waker::noop());
-        assert!(leader.as_mut().poll(&mut of_leader).is_pending());
-        assert!(follower.as_mut().poll(&mut of_follower).is_pending());
-        ends.store(true, Ordering::SeqCst);
-        // Until here the leader's future is alive.
-        let mut leader = Some(leader);
-        if ending == "is cancelled" {
-            leader = None;
-        } else if let Some(leader) = &mut leader {
-            assert!(leader.as_mut().poll(&mut of_leader).is_ready());
-        }
-        assert_eq!(*woken.seen.lock().unwrap(), Some(true), "{ending}");
-        let Poll::Ready(answer) = follower.as_mut().poll(&mut of_follower) else {
-            panic!("it has got an answer, or the slot");
-        };
-        assert_eq!(answer.is_ok(), ending != "fails");
-        drop(leader);
-    }
 }
