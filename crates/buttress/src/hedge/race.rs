@@ -9,6 +9,7 @@ use crate::timer::has_passed;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use tokio::task::coop::has_budget_remaining;
 use tower_service::Service;
 
 /// What the inner service is called with.
@@ -99,7 +100,7 @@ where
         verdict: Verdict,
     ) -> Option<Result<Pr::Response, S::Error>> {
         self.heed(look, verdict);
-        if verdict == Verdict::Wait && !self.is_running() {
+        if verdict == Verdict::Wait && !self.is_running() && !self.is_interrupted() {
             return Some(answer);
         }
         if self.protocol.again(&self.kept).is_none() {
@@ -160,13 +161,20 @@ where
     }
 
     /// The answer if nobody is left who could give a better one.
-    pub(super) fn give_up(&mut self) -> Option<Result<Pr::Response, S::Error>> {
+    pub(super) fn give_up(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Option<Result<Pr::Response, S::Error>> {
         // Where failures send the next attempt it is waited for, unless nobody else does.
         let hope = match self.next {
             Next::At(instant) => self.deadline.is_none_or(|deadline| instant < deadline),
             _ => false,
         };
         if self.is_running() || (hope && matches!(self.plan.failures, Failures::Codes(_))) {
+            return None;
+        }
+        if self.is_interrupted() {
+            context.waker().wake_by_ref();
             return None;
         }
         let failed = self.failed.take();
@@ -192,6 +200,12 @@ where
 
     fn is_running(&self) -> bool {
         self.hedges.iter().any(|hedge| hedge.is_running())
+    }
+
+    /// Whether it is not known if a hedge would be ready: tokio's own primitives are pending without
+    /// a reason when a task has run for long.
+    fn is_interrupted(&self) -> bool {
+        !self.hedges.is_empty() && !has_budget_remaining()
     }
 
     /// Changes when the next is sent by what an answer said.
