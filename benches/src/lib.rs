@@ -14,6 +14,7 @@
     reason = "a tool that measures: it reads the real clock, prints, and stops where it cannot go on"
 )]
 
+pub mod adaptive;
 pub mod breaker;
 pub mod coalesce;
 pub mod health;

@@ -1,7 +1,7 @@
 //! What is compared with what.
 
 use crate::measure::Runner;
-use crate::{breaker, coalesce, hedge, ours, retry, rivals, stack_client};
+use crate::{adaptive, breaker, coalesce, hedge, ours, retry, rivals, stack_client};
 
 /// A job that ours and a rival do.
 pub struct Subject {
@@ -41,6 +41,8 @@ pub const SUBJECTS: &[Subject] = subjects! {
     "rate_limit", "tower_governor": ours::rate_limit_http, rivals::governor_rate_limit, bare_http, true;
     "rate_limit_keyed", "tower_governor": ours::rate_limit_keyed, rivals::governor_rate_limit_keyed, bare_http, true;
     "rate_limit_keyed", "governor": ours::rate_limit_keyed_plain, rivals::governor_keyed_plain, bare, true;
+    "adaptive", "tower-resilience": adaptive::adaptive, adaptive::resilience_vegas, bare, true;
+    "adaptive_vegas", "tower-resilience": adaptive::adaptive_vegas, adaptive::resilience_vegas, bare, true;
     "timeout_ready", "tower": ours::timeout_ready, rivals::tower_timeout_ready, bare, false;
     "timeout_ready", "tower-http": ours::timeout_ready_http, rivals::tower_http_timeout_ready, bare_http, false;
     "timeout_ready", "tower-resilience": ours::timeout_ready, rivals::resilience_timeout_ready, bare, false;

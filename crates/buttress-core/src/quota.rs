@@ -18,6 +18,25 @@ pub struct Quota {
     pub reset: u32,
 }
 
+impl Quota {
+    /// What a limit counted outside this crate announces. Times are rounded up to whole seconds.
+    pub fn new(
+        policy: &'static str,
+        limit: u32,
+        window: Duration,
+        remaining: u32,
+        reset: Duration,
+    ) -> Self {
+        Self {
+            policy,
+            limit,
+            window: seconds_field(window),
+            remaining,
+            reset: seconds_field(reset),
+        }
+    }
+}
+
 /// Whole seconds, rounded up: a client that waits them waits long enough.
 pub(crate) fn seconds_rounded_up(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)

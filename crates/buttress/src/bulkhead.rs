@@ -1,6 +1,7 @@
 use crate::guard::policy_layer;
 use crate::keyed::KeyedBuilder;
-use buttress_core::{SettingError, Slots};
+use crate::shuffle::ShuffleShardingBuilder;
+use buttress_core::{Blind, Discipline, SettingError, Slots};
 use std::time::Duration;
 
 /// At most so many calls at once.
@@ -39,10 +40,13 @@ use std::time::Duration;
 /// # Ok::<(), buttress::SettingError>(())
 /// ```
 ///
+/// Which of those that wait is served next is a [`Discipline`]. What it needs to know of a call, and
+/// until when the call's caller waits, is [seen](BulkheadBuilder::looking) by `L`.
+///
 /// The idea is from Michael Nygard's *Release It!* (2007).
 #[derive(Clone, Debug)]
-pub struct Bulkhead {
-    slots: Slots,
+pub struct Bulkhead<L = Blind> {
+    slots: Slots<L>,
 }
 
 impl Bulkhead {
@@ -60,10 +64,14 @@ impl Bulkhead {
         BulkheadBuilder {
             limit,
             room: None,
+            discipline: Discipline::Fifo,
             name: "bulkhead",
+            look: Blind,
         }
     }
+}
 
+impl<L> Bulkhead<L> {
     /// Changes the limit while calls run. A higher one lets waiting calls in at once; a lower one
     /// interrupts nobody, and admits nobody until enough calls have ended.
     ///
@@ -90,23 +98,76 @@ impl Bulkhead {
     }
 }
 
-policy_layer!([] Bulkhead, slots: Slots);
+policy_layer!([L] Bulkhead<L>, slots: Slots<L>, where L: Clone);
 
 /// The settings of a [`Bulkhead`].
 #[derive(Clone, Debug)]
 #[must_use = "call `build`"]
-pub struct BulkheadBuilder {
+pub struct BulkheadBuilder<L = Blind> {
     limit: u32,
     room: Option<(u32, Duration)>,
+    discipline: Discipline,
     name: &'static str,
+    look: L,
 }
 
-impl BulkheadBuilder {
-    /// Lets at most `places` calls (1 to 1 000 000) wait for a slot, first come, first served,
-    /// each for `longest_wait` at most (up to a year). By default nobody waits.
+impl<L> BulkheadBuilder<L> {
+    /// Lets at most `places` calls (1 to 1 000 000) wait for a slot, each for `longest_wait` at most
+    /// (up to a year). By default nobody waits.
     pub fn waiting_room(mut self, places: u32, longest_wait: Duration) -> Self {
         self.room = Some((places, longest_wait));
         self
+    }
+
+    /// Who of those that wait is served next: who came first, by default.
+    ///
+    /// ```
+    /// use buttress::{Bulkhead, Discipline};
+    /// use std::time::Duration;
+    ///
+    /// // A burst may wait for a second, but under overload nobody does for longer than 10 ms.
+    /// let slots = Bulkhead::builder(64)
+    ///     .waiting_room(1_000, Duration::from_secs(1))
+    ///     .discipline(Discipline::codel())
+    ///     .build()?;
+    /// # let _ = slots;
+    /// # Ok::<(), buttress::SettingError>(())
+    /// ```
+    pub fn discipline(mut self, discipline: Discipline) -> Self {
+        self.discipline = discipline;
+        self
+    }
+
+    /// What is seen in a call that has to wait: its criticality, for [`Discipline::Priority`], and
+    /// its caller's deadline. Once that has passed, the call is refused, and it is not run even if
+    /// its turn has just come. By default, nothing.
+    ///
+    /// `Carried` sees what a request carries in its extensions; a closure from the call to a
+    /// [`Criticality`](crate::Criticality) sees that.
+    #[cfg_attr(
+        feature = "http",
+        doc = r"
+```
+use buttress::{Bulkhead, Carried, Discipline};
+use std::time::Duration;
+
+let slots = Bulkhead::builder(64)
+    .waiting_room(256, Duration::from_secs(1))
+    .discipline(Discipline::Priority)
+    .looking(Carried)
+    .build()?;
+# let _ = slots;
+# Ok::<(), buttress::SettingError>(())
+```"
+    )]
+    pub fn looking<M>(self, look: M) -> BulkheadBuilder<M> {
+        BulkheadBuilder {
+            limit: self.limit,
+            room: self.room,
+            discipline: self.discipline,
+            name: self.name,
+            look,
+        }
     }
 
     /// The name that refusals carry: 1 to 64 printable ASCII characters, `"bulkhead"` by default.
@@ -117,10 +178,25 @@ impl BulkheadBuilder {
 
     /// One bulkhead with these settings for each key. The next call must be of the keyed
     /// builder's.
-    pub fn by<K>(self, key: K) -> KeyedBuilder<K, Slots> {
+    pub fn by<K>(self, key: K) -> KeyedBuilder<K, Slots<L>>
+    where
+        L: Clone + Send + Sync + 'static,
+    {
         let name = self.name;
         let template = self.slots();
         KeyedBuilder::from_template(key, name, template, Slots::fresh)
+    }
+
+    /// Several bulkheads with these settings, of which each key gets a few of its own choice: `limit`
+    /// is then that of each compartment. The next call must be of the sharded builder's.
+    pub fn shuffle_sharded<K>(
+        self,
+        compartments: u32,
+        per_key: u32,
+        key: K,
+    ) -> ShuffleShardingBuilder<K, L> {
+        let name = self.name;
+        ShuffleShardingBuilder::new(key, compartments, per_key, name, self.slots())
     }
 
     /// Checks the settings.
@@ -128,16 +204,19 @@ impl BulkheadBuilder {
     /// # Errors
     ///
     /// Names the first setting that makes no sense, its value and what is allowed.
-    pub fn build(self) -> Result<Bulkhead, SettingError> {
+    pub fn build(self) -> Result<Bulkhead<L>, SettingError> {
         let slots = self.slots()?;
         Ok(Bulkhead { slots })
     }
 
-    fn slots(self) -> Result<Slots, SettingError> {
-        let slots = Slots::new(self.limit)?.named(self.name)?;
-        match self.room {
-            Some((places, longest_wait)) => slots.waiting_room(places, longest_wait),
-            None => Ok(slots),
+    fn slots(self) -> Result<Slots<L>, SettingError> {
+        let mut slots = Slots::new(self.limit)?.named(self.name)?;
+        if let Some((places, longest_wait)) = self.room {
+            slots = slots.waiting_room(places, longest_wait)?;
         }
+        if self.discipline != Discipline::Fifo {
+            slots = slots.discipline(self.discipline)?;
+        }
+        Ok(slots.looking(self.look))
     }
 }

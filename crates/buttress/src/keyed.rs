@@ -124,6 +124,39 @@ impl<K, P> KeyedBuilder<K, P> {
     }
 }
 
+impl<K, P> KeyedBuilder<K, P> {
+    /// The settings, for a limit for each key that is kept elsewhere than in a map of ours.
+    ///
+    /// # Errors
+    ///
+    /// A setting of the policy for each key makes no sense.
+    pub fn into_parts(self) -> Result<KeyedParts<K, P>, SettingError> {
+        Ok(KeyedParts {
+            policy: self.make?(),
+            key: self.key,
+            name: self.name,
+            max_keys: self.max_keys.unwrap_or(combine::DEFAULT_MAX_KEYS),
+            missing_key: self.missing_key,
+        })
+    }
+}
+
+/// What a [`KeyedBuilder`] was told.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct KeyedParts<K, P> {
+    /// What calls are told apart by.
+    pub key: K,
+    /// A policy as each key would get it.
+    pub policy: P,
+    /// The name that refusals for a missing key carry.
+    pub name: &'static str,
+    /// The most keys to remember at a time. Not checked yet: it must be from 1 to 2³¹.
+    pub max_keys: u32,
+    /// What becomes of a call that has no key.
+    pub missing_key: MissingKeyMeans,
+}
+
 impl<K: std::fmt::Debug, P> std::fmt::Debug for KeyedBuilder<K, P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("KeyedBuilder")

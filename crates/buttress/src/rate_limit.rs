@@ -208,7 +208,13 @@ impl<A: Algorithm, W: Weight> RateLimitBuilder<A, W> {
         })
     }
 
-    fn limiter(self) -> Result<RateLimiter<A, W>, SettingError> {
+    /// Checks the settings, and makes the state machine alone: for those who decide on their own
+    /// when to ask it, or who count elsewhere by the same settings.
+    ///
+    /// # Errors
+    ///
+    /// Names the first setting that makes no sense, its value and what is allowed.
+    pub fn limiter(self) -> Result<RateLimiter<A, W>, SettingError> {
         let algorithm = A::new(self.calls, self.period, self.burst)?;
         let fixed_cost = check_range("cost", self.fixed_cost, 1..=algorithm.limit())?;
         let cost = self.cost.or_fixed(fixed_cost);

@@ -204,3 +204,64 @@ fn the_message_says_what_would_have_been_right() {
         Err("`cost` is 6, but must be from 1 to 5".to_owned())
     );
 }
+
+#[test]
+fn an_adaptive_limit_without_sense_is_refused_by_name() {
+    use buttress::AdaptiveLimit;
+    use buttress::limit::{Gradient2, LatencyQuantile, Vegas};
+    let adaptive = AdaptiveLimit::builder;
+    assert_eq!(field(AdaptiveLimit::new()), "nothing");
+    assert_eq!(
+        field(adaptive().algorithm(Vegas::new().min(0)).build()),
+        "min"
+    );
+    let start = LatencyQuantile::new().start(5_000);
+    assert_eq!(field(adaptive().algorithm(start).build()), "start");
+    let tolerance = Gradient2::new().tolerance(0.5);
+    assert_eq!(field(adaptive().algorithm(tolerance).build()), "tolerance");
+    assert_eq!(
+        field(adaptive().waiting_room(0, SECOND).build()),
+        "waiting_room.places"
+    );
+    assert_eq!(field(adaptive().named("").build()), "named");
+}
+
+#[test]
+fn a_shedder_without_sense_is_refused_by_name() {
+    use buttress::{DeadlineShedder, Pressure, QueueDelay};
+    let delay = QueueDelay::builder;
+    assert_eq!(field(delay().target(Duration::ZERO).build()), "target");
+    assert_eq!(field(delay().interval(TOO_LONG).build()), "interval");
+    assert_eq!(field(delay().named("").build()), "named");
+    let pressure = Pressure::builder;
+    assert_eq!(field(pressure().cpu(0.9, 0.5).build()), "cpu");
+    assert_eq!(field(pressure().memory(0.0, 0.5).build()), "memory");
+    assert_eq!(field(pressure().most_refused(1.5).build()), "most_refused");
+    assert_eq!(
+        field(pressure().every(Duration::from_millis(1)).build()),
+        "every"
+    );
+    assert_eq!(field(pressure().named("").build()), "named");
+    let deadline = DeadlineShedder::builder;
+    assert_eq!(field(deadline().quantile(0.0).build()), "quantile");
+    assert_eq!(field(deadline().half_life(TOO_LONG).build()), "half_life");
+    assert_eq!(field(deadline().named("").build()), "named");
+}
+
+#[test]
+fn a_sharding_without_sense_is_refused_by_name() {
+    let key = by_fn(|call: &u64| Ok(*call));
+    let sharded = |compartments, per_key| {
+        field(
+            Bulkhead::builder(4)
+                .shuffle_sharded(compartments, per_key, key)
+                .build(),
+        )
+    };
+    assert_eq!(sharded(1, 1), "compartments");
+    assert_eq!(sharded(5_000, 2), "compartments");
+    assert_eq!(sharded(8, 0), "per_key");
+    assert_eq!(sharded(8, 8), "per_key");
+    let empty = Bulkhead::builder(0).shuffle_sharded(8, 2, key);
+    assert_eq!(field(empty.build()), "limit");
+}

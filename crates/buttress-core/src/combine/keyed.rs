@@ -1,13 +1,13 @@
 use crate::combine::key_map::{Full, KeyMap};
+use crate::combine::missing::{Instead, MissingKeyMeans, MissingKeys};
 use crate::digest::Digest;
-use crate::key::{Key, MissingKey};
+use crate::key::Key;
 use crate::now::Now;
 use crate::policy::{Admission, PerKey, Policy};
 use crate::rejection::{Reason, Rejection};
 use crate::setting::{SettingError, check_name, check_range};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -34,21 +34,7 @@ pub struct Keyed<K, P> {
     key: K,
     make: Arc<dyn Fn() -> P + Send + Sync>,
     map: KeyMap<P>,
-    missing: MissingKeyMeans,
-    name: &'static str,
-    reported: AtomicBool,
-}
-
-/// What becomes of a call that has no key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MissingKeyMeans {
-    /// It is refused: the safe choice, and the default.
-    #[default]
-    Refused,
-    /// All such calls share one key.
-    Shared,
-    /// It is admitted.
-    Admitted,
+    missing: MissingKeys,
 }
 
 impl<K, P> Keyed<K, P> {
@@ -59,9 +45,7 @@ impl<K, P> Keyed<K, P> {
             key,
             make: Arc::new(make),
             map: KeyMap::new(DEFAULT_MAX_KEYS),
-            missing: MissingKeyMeans::Refused,
-            name: "keyed",
-            reported: AtomicBool::new(false),
+            missing: MissingKeys::new("keyed"),
         }
     }
 
@@ -79,7 +63,7 @@ impl<K, P> Keyed<K, P> {
 
     /// What becomes of a call that has no key.
     pub fn missing_key(mut self, missing: MissingKeyMeans) -> Self {
-        self.missing = missing;
+        self.missing.means = missing;
         self
     }
 
@@ -89,7 +73,7 @@ impl<K, P> Keyed<K, P> {
     ///
     /// `name` is not 1 to 64 printable ASCII characters.
     pub fn named(mut self, name: &'static str) -> Result<Self, SettingError> {
-        self.name = check_name("named", name)?;
+        self.missing.name = check_name("named", name)?;
         Ok(self)
     }
 
@@ -111,22 +95,10 @@ impl<K, P> Keyed<K, P> {
     {
         match self.key.key(call) {
             Ok(key) => Ok(Some(self.map.digest(&key))),
-            Err(missing) => self.without_key(missing),
-        }
-    }
-
-    #[cold]
-    fn without_key(&self, missing: MissingKey) -> Result<Option<Digest>, Rejection> {
-        if let MissingKey::NotSetUp(remedy) = missing
-            && !self.reported.swap(true, Ordering::Relaxed)
-        {
-            // Once, however many calls come: it is the service that must be mended.
-            tracing::error!(policy = self.name, "calls cannot be told apart: {remedy}");
-        }
-        match self.missing {
-            MissingKeyMeans::Refused => Err(Rejection::new(missing.reason(), self.name)),
-            MissingKeyMeans::Shared => Ok(Some(self.map.digest(&()))),
-            MissingKeyMeans::Admitted => Ok(None),
+            Err(missing) => Ok(match self.missing.decide(missing)? {
+                Instead::SharedKey => Some(self.map.digest(&())),
+                Instead::Admitted => None,
+            }),
         }
     }
 }
@@ -153,7 +125,7 @@ impl<C: ?Sized, K: Key<C>, P: PerKey<C>> Policy<C> for Keyed<K, P> {
             Ok(Admission::Admitted(permit)) => Admission::Admitted(Some(permit)),
             Ok(Admission::Refused(rejection)) => Admission::Refused(rejection),
             Ok(Admission::Wait(waiting)) => Admission::Wait(KeyedWaiting { digest, waiting }),
-            Err(Full) => Admission::Refused(Rejection::new(Reason::Overloaded, self.name)),
+            Err(Full) => Admission::Refused(Rejection::new(Reason::Overloaded, self.missing.name)),
         }
     }
 
@@ -172,7 +144,7 @@ impl<C: ?Sized, K: Key<C>, P: PerKey<C>> Policy<C> for Keyed<K, P> {
             .map_or_else(
                 // A policy whose waiters don't hold its state was forgotten. Whoever made it so
                 // gets a refusal rather than a hang.
-                || Poll::Ready(Err(Rejection::new(Reason::Overloaded, self.name))),
+                || Poll::Ready(Err(Rejection::new(Reason::Overloaded, self.missing.name))),
                 |answer| answer.map_ok(Some),
             )
     }
@@ -202,7 +174,7 @@ impl<C: ?Sized, K: Key<C>, P: PerKey<C>> Policy<C> for Keyed<K, P> {
 impl<K, P> fmt::Debug for Keyed<K, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Keyed")
-            .field("name", &self.name)
+            .field("name", &self.missing.name)
             .field("keys", &self.len())
             .finish_non_exhaustive()
     }
@@ -215,5 +187,6 @@ pub struct KeyedWaiting<W> {
     waiting: W,
 }
 
-/// A service with more clients than this has a larger machine, too, and says so.
-const DEFAULT_MAX_KEYS: u32 = 100_000;
+/// How many keys are remembered at most, unless told otherwise. A service with more clients than
+/// this has a larger machine, too, and says so.
+pub const DEFAULT_MAX_KEYS: u32 = 100_000;

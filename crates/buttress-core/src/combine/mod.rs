@@ -3,12 +3,17 @@
 mod and;
 mod key_map;
 mod keyed;
+mod missing;
 mod option;
 mod reloadable;
+mod shadow;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod tuple;
 
 pub use and::{And, AndWaiting, Both};
-pub use keyed::{Keyed, KeyedWaiting, MissingKeyMeans};
+pub use keyed::{DEFAULT_MAX_KEYS, Keyed, KeyedWaiting};
+pub use missing::MissingKeyMeans;
+pub(crate) use missing::{Instead, MissingKeys};
 pub use reloadable::{OfPolicy, Reloadable};
+pub use shadow::Shadow;

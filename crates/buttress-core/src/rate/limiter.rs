@@ -2,7 +2,7 @@ use super::{Cost, FixedCost, Gcra, RateAlgorithm};
 use crate::now::Now;
 use crate::outcome::Outcome;
 use crate::policy::{Admission, PerKey, Permit, Policy, Retention};
-use crate::quota::{Quota, seconds_field};
+use crate::quota::Quota;
 use crate::rejection::{Reason, Rejection};
 use crate::setting::{SettingError, check_duration, check_name};
 use std::fmt;
@@ -103,6 +103,35 @@ impl<A: RateAlgorithm, W> RateLimiter<A, W> {
     {
         let name = check_name("named", name)?;
         Ok(self.changed(|settings| settings.name = name))
+    }
+
+    /// How it counts.
+    pub fn algorithm(&self) -> &A {
+        &self.settings.algorithm
+    }
+
+    /// The name that refusals and header fields carry.
+    pub fn name(&self) -> &'static str {
+        self.settings.name
+    }
+
+    /// How long excess may wait for its turn. At 0 it is refused.
+    pub fn longest_wait(&self) -> Duration {
+        self.settings.longest_wait
+    }
+
+    /// Whether callers are told their quota.
+    pub fn is_announced(&self) -> bool {
+        self.settings.announced
+    }
+
+    /// What `call` takes.
+    #[inline]
+    pub fn weigh<C: ?Sized>(&self, call: &C) -> u32
+    where
+        W: Cost<C>,
+    {
+        self.settings.cost.cost(call)
     }
 
     /// Tells callers their quota, on admitted and refused calls alike.
@@ -279,13 +308,13 @@ impl<A: RateAlgorithm, W> Settings<A, W> {
 
     fn quota(&self, state: &A::State, at: Duration, wait: Option<Duration>) -> Quota {
         let (remaining, whole) = self.algorithm.left(state, at);
-        Quota {
-            policy: self.name,
-            limit: self.algorithm.limit(),
-            window: seconds_field(self.algorithm.window()),
+        Quota::new(
+            self.name,
+            self.algorithm.limit(),
+            self.algorithm.window(),
             remaining,
-            reset: seconds_field(wait.unwrap_or(whole)),
-        }
+            wait.unwrap_or(whole),
+        )
     }
 }
 

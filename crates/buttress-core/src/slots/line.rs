@@ -1,27 +1,52 @@
 //! Who waits, in which order.
 
+use super::discipline::{Discipline, Order};
 use std::task::Waker;
+use std::time::Instant;
 
-/// A queue from whose middle one can leave in constant time: a linked list in a slab, so that
-/// standing in line allocates only while the line is longer than ever before.
-#[derive(Debug, Default)]
+/// Queues from whose middle one can leave in constant time: linked lists in a slab, so that standing
+/// in line allocates only while the line is longer than ever before.
+#[derive(Debug)]
 pub(super) struct Line {
     nodes: Vec<Node>,
-    first: Option<u32>,
-    last: Option<u32>,
+    /// One for each criticality, the least first, if the discipline looks at it; else only the
+    /// first.
+    queues: [Queue; 4],
     /// The first of the nodes that are not in use; they are linked by `next`.
     free: Option<u32>,
     len: usize,
+    order: Order,
 }
 
 /// A node that belongs to one waiter until it is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place(u32);
 
+/// What has become of a place.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is still in line.
+    Waits,
+    /// Served.
+    Served,
+    /// Served, after so long that it is not to use the slot.
+    ServedTooLate,
+    /// Given to somebody else.
+    Displaced,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Queue {
+    first: Option<u32>,
+    last: Option<u32>,
+}
+
 #[derive(Debug)]
 struct Node {
     previous: Option<u32>,
     next: Option<u32>,
+    queue: u8,
+    since: Option<Instant>,
     state: State,
 }
 
@@ -31,19 +56,42 @@ enum State {
     Waiting(Option<Waker>),
     /// Out of the line, with a slot that its owner has yet to fetch.
     Granted,
+    /// Out of the line, without one.
+    Displaced,
 }
 
 impl Line {
+    pub(super) fn new(discipline: Discipline) -> Self {
+        Self {
+            nodes: Vec::new(),
+            queues: [Queue::default(); 4],
+            free: None,
+            len: 0,
+            order: Order::new(discipline),
+        }
+    }
+
     /// How many stand in line.
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
+    /// Somebody comes, whether it stays or not.
+    pub(super) fn saw(&mut self, now: Instant) {
+        self.order.saw(now);
+    }
+
     /// Stands at the end.
-    pub(super) fn push(&mut self) -> Place {
+    pub(super) fn push(&mut self, rank: usize, now: Instant) -> Place {
+        let queue = self.order.queue(rank);
+        self.order.joined(now);
+        let last = self.queues[queue].last;
         let node = Node {
-            previous: self.last,
+            previous: last,
             next: None,
+            // Below 4.
+            queue: queue as u8,
+            since: self.order.judges_waits().then_some(now),
             state: State::Waiting(None),
         };
         let index = if let Some(index) = self.free {
@@ -55,33 +103,66 @@ impl Line {
             // At most a million waiters and 2³² − 1 slots; memory ends before indices do.
             (self.nodes.len() - 1) as u32
         };
-        match self.last {
+        match last {
             Some(last) => self.nodes[last as usize].next = Some(index),
-            None => self.first = Some(index),
+            None => self.queues[queue].first = Some(index),
         }
-        self.last = Some(index);
+        self.queues[queue].last = Some(index);
         self.len += 1;
         Place(index)
     }
 
-    /// Marks the first in line as served, and returns who to wake.
-    pub(super) fn grant_first(&mut self) -> Option<Waker> {
-        let index = self.first?;
-        self.unlink(index);
-        let state = &mut self.nodes[index as usize].state;
-        match std::mem::replace(state, State::Granted) {
-            State::Waiting(waker) => waker,
-            State::Free | State::Granted => None,
-        }
+    /// Whether somebody would give way to a newcomer of that rank.
+    pub(super) fn has_one_to_displace(&self, rank: usize) -> bool {
+        self.displaceable(rank).is_some()
     }
 
-    /// If the place was served, leaves with the slot.
-    pub(super) fn take_grant(&mut self, place: Place) -> bool {
-        let granted = matches!(self.nodes[place.0 as usize].state, State::Granted);
-        if granted {
-            self.put_back(place.0);
+    /// Makes room for a newcomer of that rank, and returns who to wake.
+    pub(super) fn displace(&mut self, rank: usize) -> Option<Waker> {
+        let index = self.displaceable(rank)?;
+        self.take_out(index, State::Displaced)
+    }
+
+    /// Marks the one whose turn it is as served, and returns who to wake.
+    pub(super) fn grant_next(&mut self) -> Option<Waker> {
+        let newest_first = self.order.newest_first();
+        let ends = self.queues.iter().rev();
+        let index = ends
+            .map(|queue| {
+                if newest_first {
+                    queue.last
+                } else {
+                    queue.first
+                }
+            })
+            .find_map(|index| index)?;
+        self.take_out(index, State::Granted)
+    }
+
+    /// What has become of a place. Unless it is still in line, its owner leaves with the answer.
+    pub(super) fn fetch(&mut self, place: Place, now: impl FnOnce() -> Instant) -> Standing {
+        let node = &self.nodes[place.0 as usize];
+        match node.state {
+            State::Waiting(_) | State::Free => Standing::Waits,
+            State::Displaced => {
+                self.put_back(place.0);
+                Standing::Displaced
+            }
+            State::Granted => {
+                let since = node.since;
+                self.put_back(place.0);
+                let Some(since) = since else {
+                    return Standing::Served;
+                };
+                let now = now();
+                let wait = now.saturating_duration_since(since);
+                if self.order.waited_too_long(wait, now) {
+                    Standing::ServedTooLate
+                } else {
+                    Standing::Served
+                }
+            }
         }
-        granted
     }
 
     /// Whom to wake when the place is served. Returns the waker that this one replaces.
@@ -89,16 +170,15 @@ impl Line {
         match &mut self.nodes[place.0 as usize].state {
             State::Waiting(Some(known)) if known.will_wake(waker) => None,
             State::Waiting(known) => known.replace(waker.clone()),
-            State::Free | State::Granted => None,
+            State::Free | State::Granted | State::Displaced => None,
         }
     }
 
     /// Leaves the line: whether the place had been served, and the waker to drop.
     pub(super) fn remove(&mut self, place: Place) -> (bool, Option<Waker>) {
-        let state = &mut self.nodes[place.0 as usize].state;
-        match std::mem::replace(state, State::Free) {
-            State::Waiting(waker) => {
-                self.unlink(place.0);
+        match self.nodes[place.0 as usize].state {
+            State::Waiting(_) => {
+                let waker = self.take_out(place.0, State::Free);
                 self.put_back(place.0);
                 (false, waker)
             }
@@ -106,27 +186,54 @@ impl Line {
                 self.put_back(place.0);
                 (true, None)
             }
+            State::Displaced => {
+                self.put_back(place.0);
+                (false, None)
+            }
             State::Free => (false, None),
         }
     }
 
-    fn unlink(&mut self, index: u32) {
-        let Node { previous, next, .. } = self.nodes[index as usize];
+    fn displaceable(&self, rank: usize) -> Option<u32> {
+        if self.order.newest_first() {
+            return self.queues[0].first;
+        }
+        if !self.order.gives_way_by_rank() {
+            return None;
+        }
+        let lower = self.queues.iter().take(rank);
+        lower.map(|queue| queue.last).find_map(|index| index)
+    }
+
+    /// Takes somebody who waits out of the line.
+    fn take_out(&mut self, index: u32, state: State) -> Option<Waker> {
+        let node = &mut self.nodes[index as usize];
+        let state = std::mem::replace(&mut node.state, state);
+        let (previous, next, queue) = (node.previous, node.next, usize::from(node.queue));
         match previous {
             Some(previous) => self.nodes[previous as usize].next = next,
-            None => self.first = next,
+            None => self.queues[queue].first = next,
         }
         match next {
             Some(next) => self.nodes[next as usize].previous = previous,
-            None => self.last = previous,
+            None => self.queues[queue].last = previous,
         }
         self.len -= 1;
+        if self.len == 0 {
+            self.order.emptied();
+        }
+        match state {
+            State::Waiting(waker) => waker,
+            State::Free | State::Granted | State::Displaced => None,
+        }
     }
 
     fn put_back(&mut self, index: u32) {
         self.nodes[index as usize] = Node {
             previous: None,
             next: self.free,
+            queue: 0,
+            since: None,
             state: State::Free,
         };
         self.free = Some(index);

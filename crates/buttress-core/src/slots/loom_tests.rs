@@ -1,6 +1,7 @@
 //! Every interleaving of a few calls: `RUSTFLAGS="--cfg loom" cargo test -p buttress-core --release loom`.
 
 use super::*;
+use crate::criticality::Criticality;
 use loom::thread;
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -130,4 +131,107 @@ fn loom_a_raised_limit_wakes_a_waiter() {
         drop(held);
         assert_eq!(slots.taken(), 0);
     });
+}
+
+/// One slot that is taken, and a room in which somebody waits already.
+fn contended(discipline: Discipline, rank: Criticality) -> (Slots<Sees>, Slot, Turn) {
+    let slots = Slots::new(1)
+        .and_then(|slots| slots.waiting_room(1, Duration::from_secs(1)))
+        .and_then(|slots| slots.discipline(discipline))
+        .unwrap()
+        .looking(Sees);
+    let Admission::Admitted(held) = slots.admit(&Criticality::Critical, &now()) else {
+        panic!("it is free");
+    };
+    let Admission::Wait(turn) = slots.admit(&rank, &now()) else {
+        panic!("the slot is taken");
+    };
+    (slots, held, turn)
+}
+
+#[derive(Clone)]
+struct Sees;
+
+impl Look<Criticality> for Sees {
+    fn criticality(&self, call: &Criticality) -> Criticality {
+        *call
+    }
+}
+
+#[test]
+fn loom_who_is_displaced_hears_of_it_and_who_displaced_it_is_served() {
+    // With two that wait there are too many interleavings to see them all.
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(|| {
+        let (slots, held, mut turn) = contended(Discipline::Priority, Criticality::Sheddable);
+        let other = slots.clone();
+        let more_critical = spawn(
+            move || match other.admit(&Criticality::CriticalPlus, &now()) {
+                Admission::Admitted(slot) => drop(slot),
+                Admission::Wait(mut turn) => {
+                    let turn = poll_fn(|context| turn.poll(&now(), context));
+                    drop(loom::future::block_on(turn).unwrap());
+                }
+                Admission::Refused(_) => panic!("it displaces the other"),
+            },
+        );
+        drop(held);
+        // Either the slot came first, or the more critical call.
+        let answer = loom::future::block_on(poll_fn(|context| turn.poll(&now(), context)));
+        match answer {
+            Ok(slot) => drop(slot),
+            Err(rejection) => assert_eq!(rejection.reason(), Reason::BulkheadFull),
+        }
+        more_critical.join().unwrap();
+        assert_eq!((slots.taken(), slots.waiting()), (0, 0));
+    });
+}
+
+#[test]
+fn loom_a_slot_that_comes_too_late_is_passed_on() {
+    loom::model(|| {
+        let slots = Slots::new(1)
+            .and_then(|slots| slots.waiting_room(2, Duration::from_secs(1)))
+            .unwrap()
+            .looking(Gone);
+        let Admission::Admitted(held) = slots.admit(&false, &now()) else {
+            panic!("it is free");
+        };
+        let Admission::Wait(mut gone) = slots.admit(&true, &now()) else {
+            panic!("the slot is taken");
+        };
+        let other = slots.clone();
+        let waits = spawn(move || match other.admit(&false, &now()) {
+            Admission::Admitted(slot) => drop(slot),
+            Admission::Wait(mut turn) => {
+                let turn = poll_fn(|context| turn.poll(&now(), context));
+                drop(loom::future::block_on(turn).unwrap());
+            }
+            Admission::Refused(_) => panic!("there is room"),
+        });
+        drop(held);
+        let much_later = Now::at(now().instant() + Duration::from_millis(999));
+        let mut answer = None;
+        loom::future::block_on(poll_fn(|context| match gone.poll(&much_later, context) {
+            Poll::Ready(result) => {
+                answer = Some(result);
+                Poll::Ready(())
+            }
+            Poll::Pending => Poll::Pending,
+        }));
+        assert!(answer.is_some_and(|answer| answer.is_err()));
+        waits.join().unwrap();
+        assert_eq!((slots.taken(), slots.waiting()), (0, 0));
+    });
+}
+
+/// Sees a caller that goes away soon, in calls that say so.
+#[derive(Clone)]
+struct Gone;
+
+impl Look<bool> for Gone {
+    fn deadline(&self, call: &bool) -> Option<Instant> {
+        call.then(|| now().instant() + Duration::from_millis(500))
+    }
 }

@@ -9,20 +9,26 @@
 //! has a shelf on which slots that its calls gave back stay at hand; the number still counts them
 //! as taken. Who finds no slot free looks on the others' shelves before giving up.
 
+mod discipline;
 mod line;
 #[cfg(all(test, loom))]
 mod loom_tests;
+#[cfg(all(test, not(loom)))]
+mod model_tests;
 mod shared;
 mod shelf;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+pub use discipline::Discipline;
+
+use crate::look::{Blind, Look};
 use crate::now::Now;
 use crate::outcome::Outcome;
 use crate::policy::{Admission, PerKey, Permit, Policy, Retention};
 use crate::rejection::{Reason, Rejection};
 use crate::setting::{SettingError, check_duration, check_name, check_range};
-use line::Place;
+use line::{Place, Standing};
 use shared::{Joined, Room, Settings, Shared};
 use shelf::Shelf;
 use std::fmt;
@@ -36,10 +42,13 @@ pub(crate) use shelf::{enough_for_this_machine, of_this_thread};
 ///
 /// A call holds a slot from admission to its end. Without a waiting room (the default) a call that
 /// finds no slot is refused at once with [`Reason::BulkheadFull`]; with one it waits its turn,
-/// first come, first served, and is refused with [`Reason::WaitedTooLong`] when its time is up.
+/// first come, first served unless another [`Discipline`] is chosen, and is refused with
+/// [`Reason::WaitedTooLong`] when its time is up. `L` is what is [seen](Look) in a call that has to
+/// wait.
 #[derive(Clone)]
-pub struct Slots {
+pub struct Slots<L = Blind> {
     shelves: Arc<[Arc<Shelf>]>,
+    look: L,
 }
 
 impl Slots {
@@ -54,13 +63,12 @@ impl Slots {
             room: None,
         };
         let limit = check_range("limit", limit, 1..=u32::MAX)?;
-        Ok(Self::with(
-            limit,
-            settings,
-            shelf::enough_for_this_machine(),
-        ))
+        let shelves = shelf::enough_for_this_machine();
+        Ok(Self::with(limit, settings, shelves, Blind))
     }
+}
 
+impl<L> Slots<L> {
     /// Lets at most `places` calls wait, from 1 to 1 000 000, each for `longest_wait` at most.
     ///
     /// # Errors
@@ -70,8 +78,35 @@ impl Slots {
         let room = Room {
             places: check_range("waiting_room.places", places, 1..=1_000_000)? as usize,
             longest_wait: check_duration("waiting_room.longest_wait", longest_wait)?,
+            discipline: Discipline::Fifo,
         };
         Ok(self.changed(|settings| settings.room = Some(room)))
+    }
+
+    /// Who of those that wait is served next: by default, who came first.
+    ///
+    /// # Errors
+    ///
+    /// There is no waiting room yet, or a setting of the discipline is out of range.
+    pub fn discipline(self, discipline: Discipline) -> Result<Self, SettingError> {
+        let discipline = discipline.checked()?;
+        let Some(room) = self.shared().settings.room else {
+            let allowed = "left out without a waiting room";
+            let value = format_args!("{discipline:?}");
+            return Err(SettingError::new("discipline", value, allowed));
+        };
+        let room = Some(Room { discipline, ..room });
+        Ok(self.changed(|settings| settings.room = room))
+    }
+
+    /// What is seen in a call that has to wait: its criticality, for [`Discipline::Priority`], and
+    /// its caller's deadline. Once that has passed the call is refused with
+    /// [`Reason::DeadlinePassed`], and not run even if its turn has come.
+    pub fn looking<M>(self, look: M) -> Slots<M> {
+        Slots {
+            shelves: self.shelves,
+            look,
+        }
     }
 
     /// The name that refusals carry.
@@ -86,8 +121,11 @@ impl Slots {
 
     /// Slots with the same settings that share nothing with these, for one of many keys: they are
     /// smaller, and slower if many threads use the same ones.
-    pub fn fresh(&self) -> Self {
-        Self::with(self.limit(), self.shared().settings, 1)
+    pub fn fresh(&self) -> Self
+    where
+        L: Clone,
+    {
+        Self::with(self.limit(), self.shared().settings, 1, self.look.clone())
     }
 
     /// Changes the number of slots while calls run. Waiting calls get what a higher limit frees at
@@ -120,18 +158,28 @@ impl Slots {
         self.shared().waiting()
     }
 
-    fn with(limit: u32, settings: Settings, shelves: usize) -> Self {
+    fn with(limit: u32, settings: Settings, shelves: usize, look: L) -> Self {
         let shared = Arc::new(Shared::new(limit, settings));
         let shelf = |_| Arc::new(Shelf::new(Arc::clone(&shared)));
         Self {
             shelves: (0..shelves).map(shelf).collect(),
+            look,
         }
     }
 
     fn changed(self, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = self.shared().settings;
         change(&mut settings);
-        Self::with(self.limit(), settings, self.shelves.len())
+        Self::with(self.limit(), settings, self.shelves.len(), self.look)
+    }
+
+    /// A slot, if one is free. It never waits.
+    pub(crate) fn try_enter(&self) -> Option<Slot> {
+        let shelf = self.shelf();
+        let free = shelf.take()
+            || shelf.shared().try_take()
+            || self.shelves.iter().any(|shelf| shelf.take());
+        free.then(|| Slot::on(shelf))
     }
 
     /// This thread's shelf.
@@ -153,17 +201,17 @@ impl Slots {
     }
 }
 
-impl<C: ?Sized> Policy<C> for Slots {
+impl<C: ?Sized, L: Look<C>> Policy<C> for Slots<L> {
     type Permit = Slot;
     type Waiting = Turn;
 
     #[inline]
-    fn admit(&self, _: &C, now: &Now) -> Admission<Slot, Turn> {
+    fn admit(&self, call: &C, now: &Now) -> Admission<Slot, Turn> {
         let shelf = self.shelf();
         if shelf.take() || shelf.shared().try_take() {
             return Admission::Admitted(Slot::on(shelf));
         }
-        self.search(shelf, now)
+        self.search(shelf, call, now)
     }
 
     fn poll_admit(
@@ -181,9 +229,12 @@ impl<C: ?Sized> Policy<C> for Slots {
     }
 }
 
-impl Slots {
+impl<L> Slots<L> {
     #[inline(never)]
-    fn search(&self, shelf: &Arc<Shelf>, now: &Now) -> Admission<Slot, Turn> {
+    fn search<C: ?Sized>(&self, shelf: &Arc<Shelf>, call: &C, now: &Now) -> Admission<Slot, Turn>
+    where
+        L: Look<C>,
+    {
         if self.shelves.iter().any(|shelf| shelf.take()) {
             return Admission::Admitted(Slot::on(shelf));
         }
@@ -191,14 +242,21 @@ impl Slots {
         let Some(room) = shared.settings.room else {
             return Admission::Refused(shared.rejection(Reason::BulkheadFull));
         };
-        match shared.join(room.places) {
+        let deadline = self.look.deadline(call);
+        if deadline.is_some_and(|deadline| deadline <= now.instant()) {
+            return Admission::Refused(shared.rejection(Reason::DeadlinePassed));
+        }
+        let rank = self.look.criticality(call).rank();
+        match shared.join(room.places, rank, now.instant()) {
             Joined::TookSlot => Admission::Admitted(Slot::on(shelf)),
             Joined::Full => Admission::Refused(shared.rejection(Reason::BulkheadFull)),
             Joined::Standing(place) => {
+                let patience = now.instant().checked_add(room.longest_wait);
                 let turn = Turn {
                     shelf: Arc::clone(shelf),
                     place: Some(place),
-                    until: now.instant().checked_add(room.longest_wait),
+                    until: [patience, deadline].into_iter().flatten().min(),
+                    deadline,
                 };
                 // What was put on a shelf since the search is for the first in line.
                 self.clear_shelves();
@@ -208,7 +266,35 @@ impl Slots {
     }
 }
 
-impl<C: ?Sized> PerKey<C> for Slots {
+/// For policies built on slots whose calls remember the shelf, so that a permit needs no reference to
+/// it.
+impl<L> Slots<L> {
+    /// How many shelves there are.
+    pub(crate) fn shelves(&self) -> usize {
+        self.shelves.len()
+    }
+
+    /// The number of this thread's.
+    #[inline]
+    pub(crate) fn shelf_of_this_thread(&self) -> usize {
+        shelf::of_this_thread() % self.shelves.len()
+    }
+
+    /// Takes a slot if one is at hand or free. It must be [put back](Self::put_on).
+    #[inline]
+    pub(crate) fn take_for(&self, shelf: usize) -> bool {
+        let shelf = &self.shelves[shelf];
+        shelf.take() || shelf.shared().try_take()
+    }
+
+    /// Gives back a slot that was [taken](Self::take_for).
+    #[inline]
+    pub(crate) fn put_on(&self, shelf: usize) {
+        self.shelves[shelf].put();
+    }
+}
+
+impl<C: ?Sized, L: Look<C>> PerKey<C> for Slots<L> {
     const TAKES_BACK: bool = false;
 
     fn retention(&self, _: &Now) -> Retention {
@@ -219,7 +305,7 @@ impl<C: ?Sized> PerKey<C> for Slots {
     }
 }
 
-impl fmt::Debug for Slots {
+impl<L> fmt::Debug for Slots<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Slots")
             .field("name", &self.shared().settings.name)
@@ -273,24 +359,54 @@ pub struct Turn {
     /// `None` once the answer has been given.
     place: Option<Place>,
     until: Option<Instant>,
+    /// When its caller goes away.
+    deadline: Option<Instant>,
 }
 
 impl Turn {
-    fn poll(&mut self, now: &Now, context: &mut Context<'_>) -> Poll<Result<Slot, Rejection>> {
+    /// When it must be polled even if nothing wakes it.
+    pub(crate) const fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
+    pub(crate) fn poll(
+        &mut self,
+        now: &Now,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Slot, Rejection>> {
         let Some(place) = self.place else {
             return Poll::Pending;
         };
         let shared = self.shelf.shared();
-        if shared.poll_grant(place, context.waker()) {
-            self.place = None;
-            return Poll::Ready(Ok(Slot::on(&self.shelf)));
-        }
-        if self.until.is_some_and(|until| now.instant() >= until) {
-            let rejection = shared.rejection(Reason::WaitedTooLong);
+        let standing = shared.poll_grant(place, now, context.waker());
+        let passed = |instant: Option<Instant>| instant.is_some_and(|at| now.instant() >= at);
+        if standing == Standing::Waits {
+            if !passed(self.until) {
+                return Poll::Pending;
+            }
             self.leave();
-            return Poll::Ready(Err(rejection));
+            let reason = Self::reason(passed(self.deadline));
+            return Poll::Ready(Err(self.shelf.shared().rejection(reason)));
         }
-        Poll::Pending
+        self.place = None;
+        if standing == Standing::Displaced {
+            return Poll::Ready(Err(shared.rejection(Reason::BulkheadFull)));
+        }
+        let late = passed(self.deadline);
+        if late || standing == Standing::ServedTooLate {
+            // Nobody needs it any more: the next one does.
+            shared.give_back(1);
+            return Poll::Ready(Err(shared.rejection(Self::reason(late))));
+        }
+        Poll::Ready(Ok(Slot::on(&self.shelf)))
+    }
+
+    const fn reason(deadline_passed: bool) -> Reason {
+        if deadline_passed {
+            Reason::DeadlinePassed
+        } else {
+            Reason::WaitedTooLong
+        }
     }
 
     fn leave(&mut self) {

@@ -1,11 +1,13 @@
 //! What all clones of a bulkhead share.
 
-use super::line::{Line, Place};
+use super::discipline::Discipline;
+use super::line::{Line, Place, Standing};
+use crate::now::Now;
 use crate::rejection::{Reason, Rejection};
 use crate::sync::{AtomicU32, AtomicUsize, Mutex};
 use std::sync::atomic::Ordering;
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[derive(Clone, Copy)]
 pub(super) struct Settings {
@@ -17,6 +19,7 @@ pub(super) struct Settings {
 pub(super) struct Room {
     pub(super) places: usize,
     pub(super) longest_wait: Duration,
+    pub(super) discipline: Discipline,
 }
 
 pub(super) struct Shared {
@@ -42,7 +45,11 @@ impl Shared {
         Self {
             state: AtomicUsize::new(0),
             limit: AtomicU32::new(limit),
-            line: Mutex::new(Line::default()),
+            line: Mutex::new(Line::new(
+                settings
+                    .room
+                    .map_or(Discipline::Fifo, |room| room.discipline),
+            )),
             settings,
         }
     }
@@ -103,15 +110,16 @@ impl Shared {
         }
     }
 
-    /// Stands in line, if there is room, or takes a slot that has come free.
-    pub(super) fn join(&self, places: usize) -> Joined {
+    /// Stands in line, if there is room or somebody gives way, or takes a slot that has come free.
+    pub(super) fn join(&self, places: usize, rank: usize, now: Instant) -> Joined {
         let mut line = self.line.lock();
+        line.saw(now);
         let mut state = self.state.load(Ordering::Acquire);
         loop {
             let (next, joined) = if state & WAITING == 0 && state / ONE < self.limit() as usize {
                 // It has come free since the caller looked, and it is nobody else's.
                 (state + ONE, Some(Joined::TookSlot))
-            } else if line.len() >= places {
+            } else if line.len() >= places && !line.has_one_to_displace(rank) {
                 return Joined::Full;
             } else {
                 (state | WAITING, None)
@@ -120,23 +128,43 @@ impl Shared {
                 .state
                 .compare_exchange(state, next, Ordering::AcqRel, Ordering::Acquire)
             {
-                Ok(_) => return joined.unwrap_or_else(|| Joined::Standing(line.push())),
+                Ok(_) => {
+                    if let Some(joined) = joined {
+                        return joined;
+                    }
+                    break;
+                }
                 Err(actual) => state = actual,
             }
         }
+        // Before anybody is displaced, so that the line does not look empty in between.
+        let place = line.push(rank, now);
+        let displaced = if line.len() > places {
+            line.displace(rank)
+        } else {
+            None
+        };
+        drop(line);
+        // Waking runs foreign code, so it happens outside the lock.
+        if let Some(waker) = displaced {
+            waker.wake();
+        }
+        Joined::Standing(place)
     }
 
-    /// Fetches a slot that was granted, or arranges for `waker` to be woken when it is.
-    pub(super) fn poll_grant(&self, place: Place, waker: &Waker) -> bool {
+    /// What has become of a place. If it is still in line, arranges for `waker` to be woken when it
+    /// is served.
+    pub(super) fn poll_grant(&self, place: Place, now: &Now, waker: &Waker) -> Standing {
         let mut line = self.line.lock();
-        if line.take_grant(place) {
-            return true;
+        let standing = line.fetch(place, || now.instant());
+        if standing != Standing::Waits {
+            return standing;
         }
         let replaced = line.wake_me(place, waker);
         drop(line);
         // A waker's destructor is foreign code: it runs outside the lock.
         drop(replaced);
-        false
+        Standing::Waits
     }
 
     /// Leaves the line. Returns whether a slot had come this way already.
@@ -149,7 +177,7 @@ impl Shared {
         granted
     }
 
-    /// Gives free slots to those who stand first.
+    /// Gives free slots to those whose turn it is.
     #[cold]
     fn hand_over(&self) {
         loop {
@@ -157,7 +185,7 @@ impl Shared {
             if line.len() == 0 || !self.take_for_line() {
                 return;
             }
-            let waker = line.grant_first();
+            let waker = line.grant_next();
             self.tidy(&line);
             drop(line);
             // Waking runs foreign code, so it happens outside the lock.

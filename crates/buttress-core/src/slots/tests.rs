@@ -1,11 +1,16 @@
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on should say where"
+)]
+
 use super::*;
-use proptest::prelude::*;
-use std::collections::VecDeque;
+use crate::criticality::Criticality;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 
 #[derive(Default)]
-struct Wakes(AtomicUsize);
+pub(super) struct Wakes(AtomicUsize);
 
 impl Wake for Wakes {
     fn wake(self: Arc<Self>) {
@@ -14,21 +19,37 @@ impl Wake for Wakes {
 }
 
 /// A waiting call as its task sees it.
-struct Waiter {
+pub(super) struct Waiter {
     turn: Turn,
     wakes: Arc<Wakes>,
-    number: usize,
+    pub(super) number: usize,
 }
 
 impl Waiter {
-    fn poll(&mut self, now: Instant) -> Poll<Result<Slot, Rejection>> {
+    pub(super) fn new(turn: Turn, number: usize) -> Self {
+        let wakes = Arc::default();
+        Self {
+            turn,
+            wakes,
+            number,
+        }
+    }
+
+    pub(super) fn poll(&mut self, now: Instant) -> Poll<Result<Slot, Rejection>> {
         let waker = Waker::from(Arc::clone(&self.wakes));
         let mut context = Context::from_waker(&waker);
         self.turn.poll(&Now::at(now), &mut context)
     }
 
-    fn was_woken(&self) -> bool {
+    pub(super) fn was_woken(&self) -> bool {
         self.wakes.0.load(Ordering::SeqCst) > 0
+    }
+
+    pub(super) fn refused(&mut self, now: Instant) -> Option<Reason> {
+        match self.poll(now) {
+            Poll::Ready(Err(rejection)) => Some(rejection.reason()),
+            _ => None,
+        }
     }
 }
 
@@ -36,123 +57,130 @@ impl Waiter {
     clippy::disallowed_methods,
     reason = "any instant will do: the test moves it by hand"
 )]
-fn start() -> Instant {
+pub(super) fn start() -> Instant {
     Instant::now()
 }
 
-#[derive(Clone, Debug)]
-enum Step {
-    Call,
-    End(prop::sample::Index),
-    GiveUp(prop::sample::Index),
-    SetLimit(u32),
-    Pass(u64),
-}
+/// A call: its criticality, and when its caller goes away.
+type TestCall = (Criticality, Option<Instant>);
 
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        4 => Just(Step::Call),
-        3 => any::<prop::sample::Index>().prop_map(Step::End),
-        1 => any::<prop::sample::Index>().prop_map(Step::GiveUp),
-        1 => (1_u32..6).prop_map(Step::SetLimit),
-        1 => (1_u64..60).prop_map(Step::Pass),
-    ]
-}
+pub(super) struct Sees;
 
-proptest! {
-    /// The model: a number of slots and a queue. Its calls are numbered in the order in which
-    /// they came.
-    #[test]
-    fn slots_agree_with_a_number_and_a_queue(
-        limit in 1_u32..5,
-        places in 0_u32..4,
-        steps in prop::collection::vec(step(), 1..120),
-    ) {
-        const PATIENCE: Duration = Duration::from_millis(100);
-        let slots = Slots::new(limit).unwrap();
-        let slots = match places {
-            0 => slots,
-            places => slots.waiting_room(places, PATIENCE).unwrap(),
-        };
-        let mut now = start();
-        let mut limit = limit as usize;
-        let (mut running, mut waiters) = (Vec::new(), VecDeque::<Waiter>::new());
-        let (mut model_running, mut model_line) = (0, VecDeque::<(usize, Instant)>::new());
-        let mut calls = 0;
-        for step in steps {
-            match step {
-                Step::Call => {
-                    calls += 1;
-                    match slots.admit(&(), &Now::at(now)) {
-                        Admission::Admitted(slot) => {
-                            prop_assert!(model_line.is_empty() && model_running < limit);
-                            model_running += 1;
-                            running.push(slot);
-                        }
-                        Admission::Refused(rejection) => {
-                            prop_assert_eq!(rejection.reason(), Reason::BulkheadFull);
-                            prop_assert!(model_running >= limit);
-                            prop_assert_eq!(model_line.len(), places as usize);
-                        }
-                        Admission::Wait(turn) => {
-                            prop_assert!(!model_line.is_empty() || model_running >= limit);
-                            prop_assert!(model_line.len() < places as usize);
-                            model_line.push_back((calls, now + PATIENCE));
-                            let wakes = Arc::default();
-                            let mut waiter = Waiter { turn, wakes, number: calls };
-                            prop_assert!(waiter.poll(now).is_pending());
-                            waiters.push_back(waiter);
-                        }
-                    }
-                }
-                Step::End(index) if !running.is_empty() => {
-                    drop(running.remove(index.index(running.len())));
-                    model_running -= 1;
-                }
-                Step::GiveUp(index) if !waiters.is_empty() => {
-                    let gone = waiters.remove(index.index(waiters.len())).unwrap();
-                    model_line.retain(|(number, _)| *number != gone.number);
-                    drop(gone);
-                }
-                Step::SetLimit(to) => {
-                    slots.set_limit(to).unwrap();
-                    limit = to as usize;
-                }
-                Step::Pass(millis) => {
-                    now += Duration::from_millis(millis);
-                }
-                Step::End(_) | Step::GiveUp(_) => {}
-            }
-            // Whoever is first gets what is free, and has been woken for it.
-            while model_running < limit && let Some((number, _)) = model_line.pop_front() {
-                model_running += 1;
-                let mut first = waiters.pop_front().unwrap();
-                prop_assert_eq!(first.number, number);
-                prop_assert!(first.was_woken());
-                let Poll::Ready(Ok(slot)) = first.poll(now) else {
-                    return Err(TestCaseError::fail("the first in line is not served"));
-                };
-                running.push(slot);
-            }
-            // Whoever has waited too long is refused.
-            while model_line.front().is_some_and(|(_, until)| *until <= now) {
-                model_line.pop_front();
-                let mut late = waiters.pop_front().unwrap();
-                let Poll::Ready(Err(rejection)) = late.poll(now) else {
-                    return Err(TestCaseError::fail("nobody waits for ever"));
-                };
-                prop_assert_eq!(rejection.reason(), Reason::WaitedTooLong);
-            }
-            for waiter in &mut waiters {
-                prop_assert!(!waiter.was_woken());
-                prop_assert!(waiter.poll(now).is_pending());
-            }
-            prop_assert_eq!(slots.taken(), model_running);
-            prop_assert_eq!(slots.waiting(), model_line.len());
-        }
-        drop((running, waiters));
-        prop_assert_eq!((slots.taken(), slots.waiting()), (0, 0));
+impl Look<TestCall> for Sees {
+    fn criticality(&self, call: &TestCall) -> Criticality {
+        call.0
     }
+
+    fn deadline(&self, call: &TestCall) -> Option<Instant> {
+        call.1
+    }
+}
+
+pub(super) const PATIENCE: Duration = Duration::from_millis(100);
+
+/// One slot that is taken, and so many that wait, a millisecond after each other.
+fn full(discipline: Discipline, waiting: usize, now: &mut Instant) -> (Slots, Slot, Vec<Waiter>) {
+    let slots = Slots::new(1)
+        .and_then(|slots| slots.waiting_room(100, 100 * PATIENCE))
+        .and_then(|slots| slots.discipline(discipline))
+        .unwrap();
+    let Admission::Admitted(slot) = slots.admit(&(), &Now::at(*now)) else {
+        panic!("it is free");
+    };
+    let waiters = (0..waiting).map(|number| stand(&slots, number, now));
+    let waiters = waiters.collect();
+    (slots, slot, waiters)
+}
+
+fn stand(slots: &Slots, number: usize, now: &mut Instant) -> Waiter {
+    *now += Duration::from_millis(1);
+    let Admission::Wait(turn) = slots.admit(&(), &Now::at(*now)) else {
+        panic!("it must wait");
+    };
+    let mut waiter = Waiter::new(turn, number);
+    assert!(waiter.poll(*now).is_pending());
+    waiter
+}
+
+#[test]
+fn a_standing_queue_is_dropped_and_a_burst_is_not() {
+    let mut now = start();
+    let (slots, mut slot, burst) = full(Discipline::codel(), 10, &mut now);
+    // The burst waits for up to 55 ms, and all of it is served.
+    for mut waiter in burst {
+        now += Duration::from_millis(5);
+        drop(slot);
+        let Poll::Ready(Ok(next)) = waiter.poll(now) else {
+            panic!("a burst is not an overload");
+        };
+        slot = next;
+    }
+    // From now on ten always wait, for about 50 ms each: no more than an interval's are served.
+    let mut line: Vec<_> = (0..10).map(|n| stand(&slots, n, &mut now)).collect();
+    let (mut served, mut dropped) = (0, 0);
+    for number in 0..200 {
+        now += Duration::from_millis(5);
+        drop(slot);
+        slot = loop {
+            match line.remove(0).poll(now) {
+                Poll::Ready(Ok(next)) => break next,
+                Poll::Ready(Err(rejection)) => {
+                    assert_eq!(rejection.reason(), Reason::WaitedTooLong);
+                    dropped += 1;
+                }
+                Poll::Pending => panic!("its turn has come"),
+            }
+            if line.is_empty() {
+                let Admission::Admitted(next) = slots.admit(&(), &Now::at(now)) else {
+                    panic!("it is free");
+                };
+                break next;
+            }
+        };
+        served += 1;
+        while line.len() < 10 {
+            line.push(stand(&slots, number, &mut now));
+        }
+    }
+    assert_eq!(served, 200);
+    assert!(dropped > 100, "{dropped}");
+    drop((line, slot));
+    assert_eq!((slots.taken(), slots.waiting()), (0, 0));
+}
+
+#[test]
+fn the_newest_is_first_once_a_queue_has_stood_and_the_oldest_again_when_it_is_gone() {
+    let mut now = start();
+    let (slots, slot, mut line) = full(Discipline::adaptive_lifo(), 3, &mut now);
+    drop(slot);
+    let Poll::Ready(Ok(slot)) = line.remove(0).poll(now) else {
+        panic!("the queue is young");
+    };
+    now += Duration::from_millis(100);
+    line.push(stand(&slots, 3, &mut now));
+    drop(slot);
+    let Poll::Ready(Ok(slot)) = line.remove(2).poll(now) else {
+        panic!("the queue has stood for too long");
+    };
+    drop((slot, line));
+    let (_, slot, mut line) = full(Discipline::adaptive_lifo(), 2, &mut now);
+    drop(slot);
+    assert!(matches!(line.remove(0).poll(now), Poll::Ready(Ok(_))));
+}
+
+#[test]
+fn a_call_whose_caller_is_gone_does_not_join() {
+    let slots = Slots::new(1)
+        .and_then(|slots| slots.waiting_room(1, PATIENCE))
+        .unwrap()
+        .looking(Sees);
+    let now = start();
+    let call = |deadline| (Criticality::Critical, deadline);
+    let _held = slots.admit(&call(None), &Now::at(now));
+    let Admission::Refused(rejection) = slots.admit(&call(Some(now)), &Now::at(now)) else {
+        panic!("nobody waits for it");
+    };
+    assert_eq!(rejection.reason(), Reason::DeadlinePassed);
 }
 
 #[test]
@@ -200,4 +228,27 @@ fn nonsense_is_refused_by_name() {
         "waiting_room.longest_wait"
     );
     assert_eq!(field(slots().named("two\nlines")), "named");
+    let discipline = |discipline| {
+        let slots = slots().waiting_room(1, second).unwrap();
+        field(slots.discipline(discipline))
+    };
+    let after = Duration::ZERO;
+    assert_eq!(
+        discipline(Discipline::AdaptiveLifo { after }),
+        "discipline.after"
+    );
+    let (target, interval) = (Duration::ZERO, second);
+    assert_eq!(
+        discipline(Discipline::CoDel { target, interval }),
+        "discipline.target"
+    );
+    let (target, interval) = (second, Duration::ZERO);
+    assert_eq!(
+        discipline(Discipline::CoDel { target, interval }),
+        "discipline.interval"
+    );
+    assert_eq!(
+        field(slots().discipline(Discipline::Priority)),
+        "discipline"
+    );
 }

@@ -94,7 +94,8 @@ impl ClientAddr {
         if let Trust::Hops(hops) = self.trust {
             return Err(either_or("trusted_proxies", hops));
         }
-        let networks = networks.into_iter().map(network);
+        let networks = networks.into_iter();
+        let networks = networks.map(|text| network("trusted_proxies", text));
         let networks: Arc<[IpNet]> = networks.collect::<Result<_, _>>()?;
         if networks.is_empty() {
             return Err(SettingError::new(
@@ -176,14 +177,15 @@ fn either_or(field: &'static str, value: impl std::fmt::Display) -> SettingError
     SettingError::new(field, value, allowed)
 }
 
-fn network(text: &str) -> Result<IpNet, SettingError> {
+/// Reads a network, or an address as the network of that one, for the setting `field`.
+pub(crate) fn network(field: &'static str, text: &str) -> Result<IpNet, SettingError> {
     let network = text
         .parse()
         .or_else(|_| text.parse().map(|ip: IpAddr| ip.into()));
     network.map_err(|_| {
         let shown: String = text.chars().take(80).collect();
         let allowed = "networks such as 10.0.0.0/8, or addresses";
-        SettingError::new("trusted_proxies", format_args!("{shown:?}"), allowed)
+        SettingError::new(field, format_args!("{shown:?}"), allowed)
     })
 }
 

@@ -42,9 +42,11 @@ mod path_template;
 mod peer;
 
 pub use authority::{Authority, HostName, authority};
+pub(crate) use client_addr::network;
 pub use client_addr::{ClientAddr, ForwardedHeader, client_addr};
 pub use grpc_method::{GrpcMethod, grpc_method};
 pub use header::{HeaderKey, header};
 #[cfg(feature = "axum")]
 pub use path_template::{PathTemplate, path_template};
+pub(crate) use peer::peer_address;
 pub use peer::{Peer, PeerAddress, peer};

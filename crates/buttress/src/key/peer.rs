@@ -73,7 +73,7 @@ pub struct PeerAddress(
     pub IpAddr,
 );
 
-pub(super) fn peer_address(extensions: &Extensions) -> Result<IpAddr, MissingKey> {
+pub(crate) fn peer_address(extensions: &Extensions) -> Result<IpAddr, MissingKey> {
     if let Some(PeerAddress(address)) = extensions.get() {
         return Ok(*address);
     }

@@ -332,6 +332,17 @@ impl Body {
     }
 }
 
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        let left = bytes.len() as u64;
+        let frames = (left > 0).then(|| Frame::data(bytes));
+        Self {
+            frames: frames.into_iter().collect(),
+            left,
+        }
+    }
+}
+
 impl http_body::Body for Body {
     type Data = Bytes;
     type Error = ServiceError;

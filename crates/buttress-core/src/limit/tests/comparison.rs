@@ -1,0 +1,106 @@
+//! Which algorithm is the default, and why: the same callee, all of them, on virtual time.
+//!
+//! `cargo test -p buttress-core --release --lib limit::tests::comparison -- --nocapture` prints the table that
+//! `docs/architecture.md` has.
+
+use super::simulation::Simulation;
+use crate::limit::{Aimd, Gradient2, LatencyQuantile, Limit, Vegas};
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Part of the callee's capacity that was used, in per cent, and where the limit was at the end.
+#[derive(Clone, Copy)]
+struct Result {
+    goodput: f64,
+    limit: u32,
+}
+
+fn run<L: Limit + Clone>(callee: &mut Simulation<L>, seconds: u32) -> Result {
+    let seen = callee.run(seconds * SECOND);
+    let capacity = callee.slots as f64 / callee.work.as_secs_f64() * f64::from(seconds);
+    Result {
+        goodput: 100.0 * f64::from(seen.answered) / capacity,
+        limit: callee.limit(),
+    }
+}
+
+const SCENARIOS: [&str; 6] = [
+    "from 20",
+    "from 200",
+    "a minute",
+    "slots halved",
+    "3 × slower",
+    "work varies",
+];
+
+/// At half as much again as the callee can do, in the order of [`SCENARIOS`].
+fn measure<L: Limit + Clone>(from: impl Fn(u32) -> L) -> [Result; 6] {
+    let callee = |start| Simulation::new(from(start), 3_000.0);
+    let (mut steady, mut high, mut varied) = (callee(20), callee(200), callee(20));
+    let from_20 = run(&mut steady, 10);
+    let from_200 = run(&mut high, 10);
+    let minute = run(&mut steady, 60);
+    steady.slots = 10;
+    let halved = run(&mut steady, 10);
+    steady.slots = 20;
+    steady.run(20 * SECOND);
+    steady.work *= 3;
+    let slower = run(&mut steady, 10);
+    varied.varies = true;
+    let varied = run(&mut varied, 60);
+    [from_20, from_200, minute, halved, slower, varied]
+}
+
+#[test]
+fn the_default_serves_most_with_the_least_queue() {
+    let too_slow = Duration::from_millis(15);
+    let rows = [
+        (
+            "`LatencyQuantile`",
+            measure(|start| LatencyQuantile::new().start(start)),
+        ),
+        (
+            "`Vegas`",
+            measure(|start| Vegas::new().start(start).seed(1)),
+        ),
+        (
+            "`Vegas`, as published",
+            measure(|start| Vegas::new().start(start).seed(1).as_published()),
+        ),
+        (
+            "`Gradient2`",
+            measure(|start| Gradient2::new().min(1).start(start)),
+        ),
+        (
+            "`Gradient2`, as published",
+            measure(|start| Gradient2::new().min(1).start(start).as_published()),
+        ),
+        (
+            "`Aimd`, told 15 ms",
+            measure(|start| Aimd::new().min(1).start(start).too_slow(too_slow)),
+        ),
+    ];
+    println!("| algorithm | {} |", SCENARIOS.join(" | "));
+    for (name, results) in &rows {
+        let cell = |result: &Result| format!("{} ({:.0} %)", result.limit, result.goodput);
+        let cells: Vec<String> = results.iter().map(cell).collect();
+        println!("| {name} | {} |", cells.join(" | "));
+    }
+    let default = &rows[0].1;
+    for (result, scenario) in default.iter().zip(SCENARIOS) {
+        assert!(
+            result.goodput >= 80.0,
+            "{scenario}: {:.0} %",
+            result.goodput
+        );
+        let slots = if scenario == "slots halved" { 10 } else { 20 };
+        assert!(
+            result.limit <= slots * 3 / 2,
+            "{scenario}: {}",
+            result.limit
+        );
+    }
+    // What the published ones lose: their limits grow for as long as the overload lasts.
+    assert!(rows[4].1[2].limit >= 100, "{}", rows[4].1[2].limit);
+}

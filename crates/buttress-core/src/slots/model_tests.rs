@@ -1,0 +1,263 @@
+//! Against a simple model: a number of slots, and a list.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
+
+use super::tests::{PATIENCE, Sees, Waiter, start};
+use super::*;
+use crate::criticality::Criticality;
+use proptest::prelude::*;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Call(usize, Option<u64>),
+    End(prop::sample::Index),
+    GiveUp(prop::sample::Index),
+    SetLimit(u32),
+    Pass(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let deadline = prop_oneof![3 => Just(None), 1 => (1_u64..90).prop_map(Some)];
+    prop_oneof![
+        5 => (0_usize..4, deadline).prop_map(|(rank, deadline)| Step::Call(rank, deadline)),
+        3 => any::<prop::sample::Index>().prop_map(Step::End),
+        1 => any::<prop::sample::Index>().prop_map(Step::GiveUp),
+        1 => (1_u32..6).prop_map(Step::SetLimit),
+        2 => (1_u64..40).prop_map(Step::Pass),
+    ]
+}
+
+const TURNS_ROUND: Duration = Duration::from_millis(50);
+
+/// The model: a number of slots, and a list in the order in which they came. Calls are known by
+/// their numbers.
+struct Model {
+    discipline: Discipline,
+    limit: usize,
+    places: usize,
+    running: usize,
+    line: Vec<Modelled>,
+    busy_since: Option<Instant>,
+    latest: Instant,
+}
+
+#[derive(Clone, Copy)]
+struct Modelled {
+    number: usize,
+    rank: usize,
+    until: Instant,
+    deadline: Option<Instant>,
+}
+
+impl Model {
+    fn newest_first(&self) -> bool {
+        let adaptive = matches!(self.discipline, Discipline::AdaptiveLifo { .. });
+        let since = self.busy_since;
+        adaptive && since.is_some_and(|since| self.latest - since >= TURNS_ROUND)
+    }
+
+    /// Whose turn it is.
+    fn next(&self) -> Option<usize> {
+        let last = self.line.len().checked_sub(1)?;
+        let highest = self.line.iter().map(|one| one.rank).max();
+        match self.discipline {
+            Discipline::Priority => self.line.iter().position(|one| Some(one.rank) == highest),
+            _ if self.newest_first() => Some(last),
+            _ => Some(0),
+        }
+    }
+
+    /// Who gives way to a call of that rank.
+    fn gives_way(&self, rank: usize) -> Option<usize> {
+        let lowest = self.line.iter().map(|one| one.rank).min()?;
+        match self.discipline {
+            Discipline::Priority if lowest < rank => {
+                self.line.iter().rposition(|one| one.rank == lowest)
+            }
+            _ if self.newest_first() => Some(0),
+            _ => None,
+        }
+    }
+
+    fn remove(&mut self, index: usize) -> Modelled {
+        let removed = self.line.remove(index);
+        if self.line.is_empty() {
+            self.busy_since = None;
+        }
+        removed
+    }
+}
+
+/// Takes the waiter of that number.
+fn take(waiters: &mut Vec<Waiter>, number: usize) -> Waiter {
+    let index = waiters.iter().position(|waiter| waiter.number == number);
+    waiters.remove(index.unwrap())
+}
+
+#[expect(clippy::too_many_lines, reason = "each step is told in one place")]
+fn agree_with_the_model(
+    discipline: Discipline,
+    limit: u32,
+    places: u32,
+    steps: Vec<Step>,
+) -> Result<(), TestCaseError> {
+    let slots = Slots::new(limit).unwrap();
+    let slots = match places {
+        0 => slots,
+        places => slots
+            .waiting_room(places, PATIENCE)
+            .and_then(|slots| slots.discipline(discipline))
+            .unwrap(),
+    };
+    let slots = slots.looking(Sees);
+    let mut now = start();
+    let mut model = Model {
+        discipline,
+        limit: limit as usize,
+        places: places as usize,
+        running: 0,
+        line: Vec::new(),
+        busy_since: None,
+        latest: now,
+    };
+    let (mut running, mut waiters, mut calls) = (Vec::new(), Vec::<Waiter>::new(), 0);
+    for step in steps {
+        match step {
+            Step::Call(rank, deadline) => {
+                calls += 1;
+                let deadline = deadline.map(|time| now + Duration::from_millis(time));
+                let has_slot = model.line.is_empty() && model.running < model.limit;
+                if !has_slot {
+                    model.latest = now;
+                }
+                let has_place = model.line.len() < model.places;
+                let displaced = if has_place {
+                    None
+                } else {
+                    model.gives_way(rank)
+                };
+                match slots.admit(&(Criticality::ALL[rank], deadline), &Now::at(now)) {
+                    Admission::Admitted(slot) => {
+                        prop_assert!(has_slot);
+                        model.running += 1;
+                        running.push(slot);
+                    }
+                    Admission::Refused(rejection) => {
+                        prop_assert_eq!(rejection.reason(), Reason::BulkheadFull);
+                        prop_assert!(!has_slot && !has_place && displaced.is_none());
+                    }
+                    Admission::Wait(turn) => {
+                        prop_assert!(!has_slot && (has_place || displaced.is_some()));
+                        model.busy_since.get_or_insert(now);
+                        let patience = now + PATIENCE;
+                        model.line.push(Modelled {
+                            number: calls,
+                            rank,
+                            until: deadline.map_or(patience, |at| at.min(patience)),
+                            deadline,
+                        });
+                        let mut waiter = Waiter::new(turn, calls);
+                        prop_assert!(waiter.poll(now).is_pending());
+                        waiters.push(waiter);
+                        if let Some(index) = displaced {
+                            let mut gone = take(&mut waiters, model.remove(index).number);
+                            prop_assert!(gone.was_woken());
+                            prop_assert_eq!(gone.refused(now), Some(Reason::BulkheadFull));
+                        }
+                    }
+                }
+            }
+            Step::End(index) if !running.is_empty() => {
+                drop(running.remove(index.index(running.len())));
+                model.running -= 1;
+            }
+            Step::GiveUp(index) if !waiters.is_empty() => {
+                let gone = waiters.remove(index.index(waiters.len()));
+                let index = model.line.iter().position(|one| one.number == gone.number);
+                model.remove(index.unwrap());
+                drop(gone);
+            }
+            Step::SetLimit(to) => {
+                slots.set_limit(to).unwrap();
+                model.limit = to as usize;
+            }
+            Step::Pass(millis) => now += Duration::from_millis(millis),
+            Step::End(_) | Step::GiveUp(_) => {}
+        }
+        // Whose turn it is gets what is free, has been woken for it, and leaves it to the next if
+        // nobody needs the work any more.
+        while model.running < model.limit
+            && let Some(index) = model.next()
+        {
+            let next = model.remove(index);
+            let mut waiter = take(&mut waiters, next.number);
+            prop_assert!(waiter.was_woken());
+            match waiter.poll(now) {
+                Poll::Ready(Ok(slot)) => {
+                    prop_assert!(next.deadline.is_none_or(|at| at > now));
+                    model.running += 1;
+                    running.push(slot);
+                }
+                Poll::Ready(Err(rejection)) => {
+                    prop_assert_eq!(rejection.reason(), Reason::DeadlinePassed);
+                    prop_assert!(next.deadline.is_some_and(|at| at <= now));
+                }
+                Poll::Pending => {
+                    return Err(TestCaseError::fail(
+                        "the one whose turn it is is not served",
+                    ));
+                }
+            }
+        }
+        // Whoever has waited too long is refused.
+        while let Some(index) = model.line.iter().position(|one| one.until <= now) {
+            let late = model.remove(index);
+            let reason = match late.deadline {
+                Some(at) if at <= now => Reason::DeadlinePassed,
+                _ => Reason::WaitedTooLong,
+            };
+            let mut waiter = take(&mut waiters, late.number);
+            prop_assert_eq!(waiter.refused(now), Some(reason));
+        }
+        for waiter in &mut waiters {
+            prop_assert!(!waiter.was_woken());
+            prop_assert!(waiter.poll(now).is_pending());
+        }
+        prop_assert_eq!(slots.taken(), model.running);
+        prop_assert_eq!(slots.waiting(), model.line.len());
+    }
+    drop((running, waiters));
+    prop_assert_eq!((slots.taken(), slots.waiting()), (0, 0));
+    Ok(())
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(step(), 1..150)
+}
+
+proptest! {
+    #[test]
+    fn first_come_first_served_agrees_with_the_model(limit in 1_u32..5, places in 0_u32..5, steps in steps()) {
+        agree_with_the_model(Discipline::Fifo, limit, places, steps)?;
+    }
+
+    #[test]
+    fn adaptive_lifo_agrees_with_the_model(limit in 1_u32..4, places in 0_u32..5, steps in steps()) {
+        let discipline = Discipline::AdaptiveLifo { after: TURNS_ROUND };
+        agree_with_the_model(discipline, limit, places, steps)?;
+    }
+
+    #[test]
+    fn priority_agrees_with_the_model(limit in 1_u32..4, places in 0_u32..5, steps in steps()) {
+        agree_with_the_model(Discipline::Priority, limit, places, steps)?;
+    }
+
+    /// With a target that no wait exceeds, a controlled delay is first come, first served.
+    #[test]
+    fn a_controlled_delay_that_is_short_agrees_with_the_model(limit in 1_u32..4, places in 0_u32..5, steps in steps()) {
+        let discipline = Discipline::CoDel { target: PATIENCE, interval: TURNS_ROUND };
+        agree_with_the_model(discipline, limit, places, steps)?;
+    }
+}

@@ -1,0 +1,196 @@
+use crate::guard::policy_layer;
+use crate::keyed::KeyedBuilder;
+use buttress_core::SettingError;
+use buttress_core::limit::{AdaptiveSlots, LatencyQuantile, Limit};
+use std::fmt;
+use std::time::Duration;
+
+/// As many calls at once as the callee handles well, found out while running.
+///
+/// It is a [`Bulkhead`](crate::Bulkhead) that nobody has to size. Somebody has measured that the
+/// service bears 64 calls at once; since then it was given a larger machine, its database a smaller
+/// one, and each call does more. The right number changes by the hour, and it can be seen: up to it,
+/// more calls at once are more calls served; beyond it they only wait longer. The field calls this
+/// an *adaptive concurrency limit*.
+///
+/// The limit follows what a [`Limit`] makes of the latencies. [`LatencyQuantile`] is the default:
+/// of those in [`limit`](crate::limit) it alone keeps both the callee busy and the queue short when
+/// calls differ from each other, when a long overload must not become normal, and when the callee
+/// has changed. `docs/architecture.md` has the measurements.
+///
+/// A call's time counts from its admission to its end: for HTTP and gRPC, to the last byte of the
+/// response's body. Cancelled calls and refusals of ours teach nothing. An overload that the callee
+/// reports (429, a 503 with `Retry-After`, `RESOURCE_EXHAUSTED`) lowers the limit. It is a handle:
+/// clones share the limit, the calls and what was learnt.
+///
+/// # How it fails when misused
+///
+/// It looks at one kind of call. Where a route that takes a millisecond and one that takes a minute
+/// share a limit, the mixture of the moment looks like a change of the callee: give each its own,
+/// or [one for each key](AdaptiveLimitBuilder::by). Streaming responses that last for as long as the
+/// client likes say nothing about the service; use a [`Bulkhead`](crate::Bulkhead) there.
+///
+/// Put the [`Timeout`](crate::Timeout) inside it, so that a callee that hangs is slow and not just
+/// left by its callers.
+///
+/// ```
+/// use buttress::{AdaptiveLimit, Plain};
+/// use tower::{BoxError, ServiceBuilder, service_fn};
+///
+/// let limit = AdaptiveLimit::new()?;
+/// let service = ServiceBuilder::new()
+///     .layer(limit.protocol(Plain::new()))
+///     .service(service_fn(|query: String| async move { Ok::<_, BoxError>(query.len()) }));
+/// assert_eq!(limit.limit(), 20);
+/// # let _ = service;
+/// # Ok::<(), buttress::SettingError>(())
+/// ```
+///
+/// Another algorithm, or one of your own:
+///
+/// ```
+/// use buttress::{AdaptiveLimit, limit::Vegas};
+/// use std::time::Duration;
+///
+/// let limit = AdaptiveLimit::builder()
+///     .algorithm(Vegas::new().start(50).max(500))
+///     .waiting_room(16, Duration::from_millis(50))
+///     .named("search")
+///     .build()?;
+/// # let _ = limit;
+/// # Ok::<(), buttress::SettingError>(())
+/// ```
+pub struct AdaptiveLimit<L = LatencyQuantile> {
+    slots: AdaptiveSlots<L>,
+}
+
+impl AdaptiveLimit {
+    /// With the default algorithm: a limit from 1 to 1000, and 20 to begin with. What finds no slot
+    /// is refused at once.
+    ///
+    /// # Errors
+    ///
+    /// None today; it has the shape of all the others.
+    pub fn new() -> Result<Self, SettingError> {
+        Self::builder().build()
+    }
+
+    /// The same with more settings.
+    pub fn builder() -> AdaptiveLimitBuilder {
+        AdaptiveLimitBuilder {
+            algorithm: LatencyQuantile::new(),
+            room: None,
+            name: None,
+        }
+    }
+}
+
+impl<L> AdaptiveLimit<L> {
+    /// How many calls may be under way at once, as of now.
+    pub fn limit(&self) -> u32 {
+        self.slots.limit()
+    }
+
+    /// How many calls are under way.
+    pub fn in_flight(&self) -> usize {
+        self.slots.taken()
+    }
+
+    /// How many calls wait for a slot.
+    pub fn waiting(&self) -> usize {
+        self.slots.waiting()
+    }
+}
+
+impl<L: Limit + Clone> AdaptiveLimit<L> {
+    /// The algorithm as it is now, with what it has learnt.
+    pub fn algorithm(&self) -> L {
+        self.slots.algorithm()
+    }
+}
+
+impl<L> Clone for AdaptiveLimit<L> {
+    fn clone(&self) -> Self {
+        Self {
+            slots: self.slots.clone(),
+        }
+    }
+}
+
+impl<L> fmt::Debug for AdaptiveLimit<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.slots.fmt(f)
+    }
+}
+
+policy_layer!([L] AdaptiveLimit<L>, slots: AdaptiveSlots<L>);
+
+/// The settings of an [`AdaptiveLimit`].
+#[derive(Clone, Debug)]
+#[must_use = "call `build`"]
+pub struct AdaptiveLimitBuilder<L = LatencyQuantile> {
+    algorithm: L,
+    room: Option<(u32, Duration)>,
+    name: Option<&'static str>,
+}
+
+impl<L> AdaptiveLimitBuilder<L> {
+    /// How the limit is found: one of [`limit`](crate::limit) with settings of your own, or a
+    /// [`Limit`] of your own.
+    pub fn algorithm<M: Limit>(self, algorithm: M) -> AdaptiveLimitBuilder<M> {
+        AdaptiveLimitBuilder {
+            algorithm,
+            room: self.room,
+            name: self.name,
+        }
+    }
+
+    /// Lets at most `places` calls (1 to 1 000 000) wait for a slot, first come, first served, each
+    /// for `longest_wait` at most (up to a year). By default nobody waits.
+    pub fn waiting_room(mut self, places: u32, longest_wait: Duration) -> Self {
+        self.room = Some((places, longest_wait));
+        self
+    }
+
+    /// The name that refusals carry: 1 to 64 printable ASCII characters, `"adaptive-limit"` by
+    /// default.
+    pub fn named(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self
+    }
+}
+
+impl<L: Limit + Clone> AdaptiveLimitBuilder<L> {
+    /// One limit with these settings for each key. The next call must be of the keyed builder's.
+    ///
+    /// Each takes about 2 kB, so bound the number of keys by what memory there is: the default of
+    /// 100 000 would take 200 MB.
+    pub fn by<K>(self, key: K) -> KeyedBuilder<K, AdaptiveSlots<L>>
+    where
+        L: Send + 'static,
+    {
+        let name = self.name.unwrap_or("adaptive-limit");
+        KeyedBuilder::from_template(key, name, self.slots(), AdaptiveSlots::fresh)
+    }
+
+    /// Checks the settings, the algorithm's included.
+    ///
+    /// # Errors
+    ///
+    /// Names the first setting that makes no sense, its value and what is allowed.
+    pub fn build(self) -> Result<AdaptiveLimit<L>, SettingError> {
+        let slots = self.slots()?;
+        Ok(AdaptiveLimit { slots })
+    }
+
+    fn slots(self) -> Result<AdaptiveSlots<L>, SettingError> {
+        let mut slots = AdaptiveSlots::new(self.algorithm)?;
+        if let Some(name) = self.name {
+            slots = slots.named(name)?;
+        }
+        match self.room {
+            Some((places, longest_wait)) => slots.waiting_room(places, longest_wait),
+            None => Ok(slots),
+        }
+    }
+}

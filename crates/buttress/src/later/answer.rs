@@ -1,0 +1,160 @@
+//! Answers that are kept, and those that the layer gives itself.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http_body::{Body, Frame, SizeHint};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// A job's answer.
+#[derive(Clone)]
+pub(super) struct Kept {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Kept {
+    /// Why there is none of the service's own.
+    pub(super) fn failed(problem: &'static Problem) -> Self {
+        Self {
+            status: problem.status,
+            headers: HeaderMap::from_iter([(header::CONTENT_TYPE, PROBLEM)]),
+            body: Bytes::from_static(problem.document.as_bytes()),
+        }
+    }
+
+    pub(super) fn response<B: From<Bytes>>(self) -> Response<B> {
+        let mut response = Response::new(B::from(self.body));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+}
+
+/// A problem document (RFC 9457).
+pub(super) struct Problem {
+    status: StatusCode,
+    document: &'static str,
+}
+
+macro_rules! problem {
+    ($name:ident, $status:ident, $number:literal, $title:literal, $detail:literal) => {
+        pub(super) static $name: Problem = Problem {
+            status: StatusCode::$status,
+            document: concat!(
+                r#"{"type":"about:blank","title":""#,
+                $title,
+                r#"","status":"#,
+                $number,
+                r#","detail":""#,
+                $detail,
+                r#""}"#
+            ),
+        };
+    };
+}
+
+problem!(
+    BROKEN,
+    INTERNAL_SERVER_ERROR,
+    "500",
+    "Internal Server Error",
+    "the job broke off"
+);
+problem!(
+    RESULT_TOO_LARGE,
+    INTERNAL_SERVER_ERROR,
+    "500",
+    "Internal Server Error",
+    "the job's result is too large to be kept"
+);
+problem!(
+    WAITED_TOO_LONG,
+    SERVICE_UNAVAILABLE,
+    "503",
+    "Service Unavailable",
+    "the job waited too long for its turn"
+);
+problem!(
+    UNKNOWN,
+    NOT_FOUND,
+    "404",
+    "Not Found",
+    "there is no such job, or its result has been forgotten"
+);
+problem!(
+    ONLY_ASKING,
+    METHOD_NOT_ALLOWED,
+    "405",
+    "Method Not Allowed",
+    "a job's state can be asked for with GET and HEAD"
+);
+problem!(
+    REQUEST_TOO_LARGE,
+    PAYLOAD_TOO_LARGE,
+    "413",
+    "Payload Too Large",
+    "the request's body is too large"
+);
+problem!(
+    REQUEST_BROKEN,
+    BAD_REQUEST,
+    "400",
+    "Bad Request",
+    "the request's body cannot be read"
+);
+
+/// "Not yet", and where to ask again if that is new.
+pub(super) fn accepted<B: From<Bytes>>(
+    state: &'static str,
+    location: Option<HeaderValue>,
+) -> Response<B> {
+    let mut response = Response::new(B::from(Bytes::from_static(state.as_bytes())));
+    *response.status_mut() = StatusCode::ACCEPTED;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, JSON);
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    if let Some(location) = location {
+        headers.insert(header::LOCATION, location);
+    }
+    response
+}
+
+pub(super) const QUEUED: &str = r#"{"state":"queued"}"#;
+pub(super) const RUNNING: &str = r#"{"state":"running"}"#;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// The body of a status URL's answer.
+#[derive(Clone, Debug, Default)]
+pub struct KeptBody(Bytes);
+
+impl From<Bytes> for KeptBody {
+    fn from(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+}
+
+impl Body for KeptBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let bytes = std::mem::take(&mut self.0);
+        Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.len() as u64)
+    }
+}

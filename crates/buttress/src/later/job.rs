@@ -1,0 +1,113 @@
+//! One job, from the queue to its result.
+
+use super::answer::{BROKEN, Kept, RESULT_TOO_LARGE, WAITED_TOO_LONG};
+use super::future::{Unread, poll_whole};
+use super::layer::Shared;
+use crate::guard::Line;
+use buttress_core::{Policy, Slots};
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response};
+use http_body::Body;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+use tower_service::Service;
+
+/// What a job holds from its acceptance on.
+pub(super) enum Place {
+    Slot(<Slots as Policy<()>>::Permit),
+    Turn(<Slots as Policy<()>>::Waiting),
+}
+
+pub(super) fn spawn<S, B, R>(
+    runtime: &Handle,
+    shared: Arc<Shared>,
+    id: u128,
+    place: Place,
+    service: S,
+    request: Request<B>,
+) where
+    S: Service<Request<B>, Response = Response<R>> + Send + 'static,
+    S::Error: Send,
+    S::Future: Send,
+    B: Send + 'static,
+    R: Body + Send,
+    R::Data: Send,
+    R::Error: Send,
+{
+    let unfinished = Unfinished {
+        shared: Arc::clone(&shared),
+        id,
+        kept: None,
+    };
+    // Nobody waits for it but through the store.
+    drop(runtime.spawn(async move {
+        let slot = match place {
+            Place::Slot(slot) => Ok(slot),
+            Place::Turn(turn) => {
+                let mut line = pin!(Line::new(shared.slots.clone(), turn, ()));
+                poll_fn(|context| line.as_mut().poll(context)).await.1
+            }
+        };
+        let Ok(slot) = slot else {
+            return unfinished.end(Kept::failed(&WAITED_TOO_LONG));
+        };
+        shared.store.runs(id);
+        let kept = run(service, request, shared.max_body).await;
+        drop(slot);
+        unfinished.end(kept);
+    }));
+}
+
+async fn run<S, B, R>(mut service: S, request: Request<B>, max_body: usize) -> Kept
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: Body,
+{
+    let ready = poll_fn(|context| service.poll_ready(context)).await;
+    let answer = match ready {
+        Ok(()) => service.call(request).await,
+        Err(error) => Err(error),
+    };
+    let Ok(response) = answer else {
+        return Kept::failed(&BROKEN);
+    };
+    let (head, body) = response.into_parts();
+    let (mut body, mut read) = (pin!(body), BytesMut::new());
+    let whole = poll_fn(|context| poll_whole(body.as_mut(), &mut read, max_body, context)).await;
+    match whole {
+        Ok(body) => kept(head, body),
+        Err(Unread::TooLarge) => Kept::failed(&RESULT_TOO_LARGE),
+        Err(Unread::Broken) => Kept::failed(&BROKEN),
+    }
+}
+
+fn kept(head: http::response::Parts, body: Bytes) -> Kept {
+    Kept {
+        status: head.status,
+        headers: head.headers,
+        body,
+    }
+}
+
+/// Sees to it that a job has a result, also if it panics or its runtime ends.
+struct Unfinished {
+    shared: Arc<Shared>,
+    id: u128,
+    kept: Option<Kept>,
+}
+
+impl Unfinished {
+    fn end(mut self, kept: Kept) {
+        self.kept = Some(kept);
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let kept = self.kept.take();
+        let kept = kept.unwrap_or_else(|| Kept::failed(&BROKEN));
+        self.shared.store.finish(self.id, kept);
+    }
+}

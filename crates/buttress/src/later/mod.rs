@@ -1,0 +1,61 @@
+//! Accepting work now and running it later.
+//!
+//! Some work need not be answered while its caller waits: a report, an import, a mail to a thousand
+//! people. Under load such calls hold connections and slots that others need, and their callers time
+//! out and ask again. [`RunLater`] answers them at once with `202 Accepted` and a status URL, puts
+//! the work into a bounded queue, and runs it so many at a time. The status URL says how it is going,
+//! and in the end gives the answer, for a while.
+//!
+//! | asking the status URL | answers |
+//! | --- | --- |
+//! | while the job waits or runs | `202 Accepted`, `Retry-After`, `{"state":"queued"}` or `{"state":"running"}` |
+//! | when it is done | the service's own response: status, header fields and body |
+//! | when it failed: it panicked, or its answer was too large | 500 |
+//! | when it waited too long in the queue | 503 |
+//! | when the result has been forgotten, or never was | 404 |
+//!
+//! # How it fails when misused
+//!
+//! The queue is in memory: a process that dies takes its jobs with it. [Drain](RunLater::drain) it
+//! before the process ends, and let only such work run later that its caller asks for again if the
+//! status URL knows nothing of it. What is remembered is bounded by the queue, the number of results
+//! and the size of a body, multiplied; the defaults come to 128 MiB. Whoever knows a status URL can
+//! read the result: its last part is random, and as secret as you keep it. And a long queue hides
+//! that a service can do less than it is asked to: watch [`queued`](RunLater::queued).
+//!
+//! ```
+//! use axum::{Router, routing::post};
+//! use buttress::RunLater;
+//! use std::time::Duration;
+//!
+//! # async fn report() {}
+//! let later = RunLater::builder("/jobs/")
+//!     .at_once(4)
+//!     .queue(200, Duration::from_secs(15 * 60))
+//!     .keep_results(Duration::from_secs(60 * 60), 1_000)
+//!     .build()?;
+//! let app: Router = Router::new()
+//!     .route("/reports", post(report).layer(later.clone()))
+//!     .route_service("/jobs/{id}", later.status());
+//! # let _ = app;
+//!
+//! // When the server has stopped accepting connections:
+//! # async fn shut_down(later: RunLater) {
+//! let _ = tokio::time::timeout(Duration::from_secs(30), later.drain()).await;
+//! # }
+//! # Ok::<(), buttress::SettingError>(())
+//! ```
+
+mod answer;
+mod future;
+mod job;
+mod layer;
+mod service;
+mod status;
+mod store;
+
+pub use answer::KeptBody;
+pub use future::LaterFuture;
+pub use layer::{RunLater, RunLaterBuilder};
+pub use service::LaterService;
+pub use status::Status;

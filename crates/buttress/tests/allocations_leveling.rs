@@ -1,0 +1,63 @@
+//! Rule 12 for priorities and load leveling: a call that is admitted allocates nothing.
+#![cfg(feature = "http")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
+
+use buttress::{Bulkhead, Criticality, Discipline, FairShare, Plain, Prioritized, by_fn};
+use std::future::{Ready, ready};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use tower::{BoxError, Layer, Service, service_fn};
+
+fn plain(number: u64) -> Ready<Result<u64, BoxError>> {
+    ready(Ok(number))
+}
+
+/// Allocations of a call, from readiness to the end of its future. The first one warms
+/// thread-locals and maps up.
+fn of_a_call<S: Service<u64, Response = u64>>(mut service: S) -> u64 {
+    let mut counted = 0;
+    for _ in 0..2 {
+        let measured = allocation_counter::measure(|| {
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(service.poll_ready(&mut context).is_ready());
+            let mut future = pin!(service.call(1));
+            let answer = future.as_mut().poll(&mut context);
+            assert!(matches!(answer, Poll::Ready(Ok(1))));
+        });
+        counted = measured.count_total;
+    }
+    counted
+}
+
+fn around_plain<L, S>(layer: L) -> u64
+where
+    L: Layer<tower::util::ServiceFn<fn(u64) -> Ready<Result<u64, BoxError>>>, Service = S>,
+    S: Service<u64, Response = u64>,
+{
+    let service: fn(u64) -> _ = plain;
+    of_a_call(layer.layer(service_fn(service)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_admitted_call_allocates_nothing() {
+    let key = by_fn(|call: &u64| Ok(*call));
+    let sharded = Bulkhead::builder(4).shuffle_sharded(8, 2, key);
+    assert_eq!(
+        around_plain(sharded.build().unwrap().protocol(Plain::new())),
+        0
+    );
+    let room = Bulkhead::builder(4).waiting_room(4, std::time::Duration::from_secs(1));
+    let room = room.discipline(Discipline::Priority);
+    let room = room.looking(|_: &u64| Criticality::Sheddable);
+    assert_eq!(
+        around_plain(room.build().unwrap().protocol(Plain::new())),
+        0
+    );
+    let first = Prioritized::by(Bulkhead::new(4).unwrap(), |_: &u64| Criticality::Sheddable);
+    assert_eq!(around_plain(first.protocol(Plain::new())), 0);
+    let fair = FairShare::builder(8, key).build().unwrap();
+    assert_eq!(around_plain(fair.protocol(Plain::new())), 0);
+}

@@ -1,0 +1,285 @@
+//! Accepting work and running it later: what callers see, what is bounded, and what becomes of it at
+//! the end.
+#![cfg(feature = "http")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::post;
+use buttress::{Deadline, RunLater, SettingError};
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::time::{advance, sleep, timeout};
+use tower::ServiceExt;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Jobs of a second, two at once, of which three may wait; results are kept for a minute, and four
+/// at most.
+fn small() -> RunLater {
+    RunLater::builder("/jobs/")
+        .at_once(2)
+        .queue(3, 10 * SECOND)
+        .keep_results(60 * SECOND, 4)
+        .max_body(32)
+        .build()
+        .unwrap()
+}
+
+fn app(later: &RunLater, runs: &Arc<AtomicUsize>) -> Router {
+    let runs = Arc::clone(runs);
+    let work = move |request: Request<Body>| async move {
+        runs.fetch_add(1, Ordering::SeqCst);
+        sleep(SECOND).await;
+        assert!(request.extensions().get::<Deadline>().is_none());
+        let body = request.into_body().collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        assert!(text != "panic", "it is told to");
+        let text = if text == "long" { "x".repeat(33) } else { text };
+        Response::builder()
+            .status(StatusCode::CREATED)
+            .header("x-report", "yes")
+            .body(format!("{text}!"))
+            .unwrap()
+    };
+    Router::new()
+        .route("/reports", post(work).layer(later.clone()))
+        .route_service("/jobs/{id}", later.status())
+}
+
+struct Seen {
+    status: StatusCode,
+    location: Option<String>,
+    retry_after: bool,
+    report: bool,
+    body: String,
+}
+
+async fn ask(app: &Router, method: &str, uri: &str, body: &'static str) -> Seen {
+    let mut request = Request::builder().method(method).uri(uri);
+    if let Some(extensions) = request.extensions_mut() {
+        Deadline::after(SECOND / 2).put(extensions);
+    }
+    let request = request.body(Body::from(body)).unwrap();
+    let response = app.clone().oneshot(request).await.unwrap();
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let location = head.headers.get("location");
+    Seen {
+        status: head.status,
+        location: location.map(|url| url.to_str().unwrap().to_owned()),
+        retry_after: head.headers.contains_key("retry-after"),
+        report: head.headers.contains_key("x-report"),
+        body: String::from_utf8(body.to_vec()).unwrap(),
+    }
+}
+
+/// Posts a job that is accepted, and returns its status URL.
+async fn accepted(app: &Router, body: &'static str) -> String {
+    let seen = ask(app, "POST", "/reports", body).await;
+    assert_eq!(seen.status, StatusCode::ACCEPTED, "{}", seen.body);
+    seen.location.unwrap()
+}
+
+async fn state(app: &Router, url: &str) -> (u16, String) {
+    let seen = ask(app, "GET", url, "").await;
+    (seen.status.as_u16(), seen.body)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_is_accepted_at_once_runs_and_is_answered_at_its_url() {
+    let (later, runs) = (small(), Arc::default());
+    let app = app(&later, &runs);
+    let seen = ask(&app, "POST", "/reports", "all").await;
+    assert_eq!(seen.status, StatusCode::ACCEPTED);
+    assert_eq!(seen.body, r#"{"state":"queued"}"#);
+    assert!(seen.retry_after);
+    let url = seen.location.unwrap();
+    assert!(
+        url.starts_with("/jobs/") && url.len() == "/jobs/".len() + 32,
+        "{url}"
+    );
+    sleep(SECOND / 2).await;
+    assert_eq!(
+        state(&app, &url).await,
+        (202, r#"{"state":"running"}"#.to_owned())
+    );
+    sleep(SECOND).await;
+    for _ in 0..2 {
+        let seen = ask(&app, "GET", &url, "").await;
+        assert_eq!(seen.status, StatusCode::CREATED);
+        assert!(seen.report && seen.body == "all!");
+    }
+    assert_eq!(
+        ask(&app, "DELETE", &url, "").await.status,
+        StatusCode::METHOD_NOT_ALLOWED
+    );
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_queue_is_bounded_and_served_in_order() {
+    let (later, runs) = (small(), Arc::default());
+    let app = app(&later, &runs);
+    let mut urls = Vec::new();
+    for _ in 0..5 {
+        urls.push(accepted(&app, "one").await);
+    }
+    let refused = ask(&app, "POST", "/reports", "one too many").await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!((later.queued(), later.unfinished()), (3, 5));
+    sleep(SECOND * 3 / 2).await;
+    let mut states = Vec::new();
+    for url in &urls {
+        states.push(state(&app, url).await.0);
+    }
+    assert_eq!(states, [201, 201, 202, 202, 202]);
+    assert_eq!(runs.load(Ordering::SeqCst), 4);
+    accepted(&app, "there is room again").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn results_are_forgotten_in_time_and_when_there_are_too_many() {
+    let (later, runs) = (small(), Arc::default());
+    let app = app(&later, &runs);
+    let mut urls = Vec::new();
+    for _ in 0..5 {
+        urls.push(accepted(&app, "one").await);
+        sleep(2 * SECOND).await;
+    }
+    assert_eq!(later.results(), 4);
+    assert_eq!(state(&app, &urls[0]).await.0, 404);
+    assert_eq!(state(&app, &urls[4]).await.0, 201);
+    advance(61 * SECOND).await;
+    assert_eq!(state(&app, &urls[4]).await.0, 404);
+    assert_eq!(later.results(), 0);
+    for unknown in [
+        "/jobs/1",
+        "/jobs/+0000000000000000000000000000000",
+        "/jobs/x",
+    ] {
+        assert_eq!(state(&app, unknown).await.0, 404, "{unknown}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_wrong_is_told_at_the_url() {
+    let (later, runs) = (small(), Arc::default());
+    let app = app(&later, &runs);
+    let (panics, long) = (accepted(&app, "panic").await, accepted(&app, "long").await);
+    sleep(2 * SECOND).await;
+    assert_eq!(state(&app, &panics).await.0, 500);
+    let (status, body) = state(&app, &long).await;
+    assert!(status == 500 && body.contains("too large"), "{body}");
+    let large = ask(
+        &app,
+        "POST",
+        "/reports",
+        "a body that is longer than thirty-two bytes",
+    )
+    .await;
+    assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!((later.queued(), later.unfinished()), (0, 0));
+    // The slots are whole: two run at once, as before.
+    let (one, other) = (accepted(&app, "one").await, accepted(&app, "other").await);
+    sleep(SECOND * 3 / 2).await;
+    assert_eq!(
+        (state(&app, &one).await.0, state(&app, &other).await.0),
+        (201, 201)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_waits_too_long_is_not_run() {
+    let later = RunLater::builder("/jobs/").at_once(1).queue(3, SECOND / 2);
+    let (later, runs) = (later.build().unwrap(), Arc::default());
+    let app = app(&later, &runs);
+    accepted(&app, "one").await;
+    let waits = accepted(&app, "other").await;
+    sleep(2 * SECOND).await;
+    assert_eq!(state(&app, &waits).await.0, 503);
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_refuses_what_is_new_and_finishes_what_is_there() {
+    let (later, runs) = (small(), Arc::default());
+    let app = app(&later, &runs);
+    let mut urls = Vec::new();
+    for _ in 0..5 {
+        urls.push(accepted(&app, "one").await);
+    }
+    // Too short: two of three rounds.
+    assert!(timeout(SECOND * 5 / 2, later.drain()).await.is_err());
+    assert_eq!(later.unfinished(), 1);
+    let refused = ask(&app, "POST", "/reports", "late").await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    timeout(SECOND, later.drain()).await.unwrap();
+    assert_eq!(later.unfinished(), 0);
+    assert_eq!(runs.load(Ordering::SeqCst), 5);
+    assert_eq!(state(&app, &urls[4]).await.0, 201);
+    timeout(SECOND, later.drain()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_goes_away_before_it_is_answered_has_done_nothing() {
+    let (later, runs) = (small(), Arc::default());
+    let app = app(&later, &runs);
+    for _ in 0..10 {
+        // A body that never comes.
+        let (_open, body) = endless();
+        let request = Request::post("/reports").body(body).unwrap();
+        let call = app.clone().oneshot(request);
+        assert!(timeout(SECOND / 10, call).await.is_err());
+    }
+    assert_eq!((later.queued(), later.unfinished()), (0, 0));
+    sleep(2 * SECOND).await;
+    assert_eq!(runs.load(Ordering::SeqCst), 0);
+}
+
+fn endless() -> (tokio::sync::oneshot::Sender<()>, Body) {
+    let (open, closed) = tokio::sync::oneshot::channel::<()>();
+    let frames = futures_util::stream::once(async {
+        closed.await.ok();
+        Ok::<_, std::io::Error>("data")
+    });
+    (open, Body::from_stream(frames))
+}
+
+#[test]
+fn nonsense_is_refused_by_name() {
+    let field = |builder: buttress::later::RunLaterBuilder| {
+        builder.build().err().as_ref().map(SettingError::field)
+    };
+    let jobs = || RunLater::builder("/jobs/");
+    for prefix in ["", "/jobs", "/jö/", "/a b/", "/\n/"] {
+        assert_eq!(
+            field(RunLater::builder(prefix)),
+            Some("prefix"),
+            "{prefix:?}"
+        );
+    }
+    assert_eq!(field(jobs().at_once(0)), Some("at_once"));
+    assert_eq!(field(jobs().queue(0, SECOND)), Some("queue.places"));
+    assert_eq!(
+        field(jobs().queue(1, Duration::ZERO)),
+        Some("queue.longest_wait")
+    );
+    assert_eq!(
+        field(jobs().keep_results(Duration::ZERO, 1)),
+        Some("keep_results.time")
+    );
+    assert_eq!(
+        field(jobs().keep_results(SECOND, 0)),
+        Some("keep_results.results")
+    );
+    assert_eq!(field(jobs().max_body(0)), Some("max_body"));
+    assert_eq!(field(jobs().named("")), Some("named"));
+    assert_eq!(field(jobs()), None);
+}
