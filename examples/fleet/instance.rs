@@ -38,7 +38,7 @@ fn app(mode: &str, fleet: &Fleet) -> Result<Router, SettingError> {
         .announced()
         // In one process: `.build()?`
         .build_on(share)?;
-    let times = Times::default();
+    let times = Times::of(fleet);
     let fleet = fleet.clone();
     let state = times.clone();
     Ok(Router::new()
@@ -49,8 +49,8 @@ fn app(mode: &str, fleet: &Fleet) -> Result<Router, SettingError> {
             "/state",
             get(async move || {
                 let (instances, degraded) = (fleet.instances(), fleet.is_degraded());
-                let p99 = state.p99();
-                format!("instances {instances}\ndegraded {degraded}\np99 {p99}\n")
+                let (p99, alone) = state.since();
+                format!("instances {instances}\ndegraded {degraded}\np99 {p99}\nalone {alone}\n")
             }),
         ))
 }
@@ -62,24 +62,31 @@ async fn measure(State(times): State<Times>, request: Request, next: Next) -> Re
     response
 }
 
-/// How long calls took since somebody asked, in microseconds.
-#[derive(Clone, Default)]
-struct Times(Arc<RwLock<Vec<u32>>>);
+/// How long calls took since somebody asked, in microseconds, and whether any of them came while
+/// the store was out of reach.
+#[derive(Clone)]
+struct Times(Arc<RwLock<(Vec<u32>, bool)>>, Fleet);
 
 impl Times {
-    fn add(&self, took: Duration) {
-        let mut times = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        times.push(u32::try_from(took.as_micros()).unwrap_or(u32::MAX));
+    fn of(fleet: &Fleet) -> Self {
+        Self(Arc::default(), fleet.clone())
     }
 
-    fn p99(&self) -> u32 {
+    fn add(&self, took: Duration) {
+        let alone = self.1.is_degraded();
         let mut times = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let mut times = std::mem::take(&mut *times);
+        times
+            .0
+            .push(u32::try_from(took.as_micros()).unwrap_or(u32::MAX));
+        times.1 |= alone;
+    }
+
+    fn since(&self) -> (u32, bool) {
+        let mut times = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let (mut times, alone) = std::mem::take(&mut *times);
         times.sort_unstable();
         let last = times.len().saturating_sub(1);
-        times
-            .get(last.min(times.len() * 99 / 100))
-            .copied()
-            .unwrap_or(0)
+        let p99 = times.get(last.min(times.len() * 99 / 100));
+        (p99.copied().unwrap_or(0), alone)
     }
 }

@@ -25,6 +25,9 @@ pub(crate) struct Seen {
     pub offered_per_second: f64,
     pub admitted_per_second: f64,
     pub added_p99_us: u32,
+    pub seconds: f64,
+    /// Whether an instance decided on its own at any time.
+    pub degraded: bool,
 }
 
 impl Instance {
@@ -61,10 +64,13 @@ impl Instance {
         Err(format!("an instance never said `{line}`").into())
     }
 
-    async fn added_p99(&mut self) -> Result<u32, BoxError> {
+    /// The p99 since it was last asked, and whether it decided on its own since then.
+    async fn since(&mut self) -> Result<(u32, bool), BoxError> {
         let (_, state) = self.state.get("/state").await?;
-        let p99 = state.lines().find_map(|line| line.strip_prefix("p99 "));
-        Ok(p99.ok_or("an instance has no p99")?.parse()?)
+        let find = |name| state.lines().find_map(|line| line.strip_prefix(name));
+        let p99 = find("p99 ").ok_or("an instance has no p99")?.parse()?;
+        let alone = find("alone ").ok_or("an instance does not say")?.parse()?;
+        Ok((p99, alone))
     }
 }
 
@@ -76,7 +82,7 @@ pub(crate) async fn offer(
 ) -> Result<Seen, BoxError> {
     for instance in &mut *instances {
         // What was before is not of this load.
-        instance.added_p99().await?;
+        instance.since().await?;
     }
     let each = f64::from(per_second) / (instances.len() * CONNECTIONS) as f64;
     let start = Instant::now();
@@ -95,14 +101,17 @@ pub(crate) async fn offer(
         admitted += passed;
     }
     let took = start.elapsed().as_secs_f64();
-    let mut added = 0;
+    let (mut added, mut degraded) = (0, false);
     for instance in instances {
-        added = added.max(instance.added_p99().await?);
+        let (p99, alone) = instance.since().await?;
+        (added, degraded) = (added.max(p99), degraded | alone);
     }
     Ok(Seen {
         offered_per_second: f64::from(offered) / took,
         admitted_per_second: f64::from(admitted) / took,
         added_p99_us: added,
+        seconds: took,
+        degraded,
     })
 }
 

@@ -1,7 +1,8 @@
 //! `cargo run --release --example fleet [-- --json]`
 //!
-//! Four instances of an axum app with one rate limit, and twice as much load as it allows; then
-//! its Redis is killed, and started again.
+//! Four instances of an axum app with one rate limit, and twice as much load as it allows; in the
+//! middle of it their Redis is killed, and then started again. `SECONDS` (3 by default) is how long
+//! each phase is measured.
 #![allow(clippy::print_stdout, reason = "it tells what it sees")]
 
 mod instance;
@@ -17,7 +18,8 @@ use tower::BoxError;
 
 const INSTANCES: usize = 4;
 const LIMIT: u32 = 1_000;
-const PHASE: Duration = Duration::from_secs(3);
+/// The burst is used up first, so that what is measured is the rate.
+const WARM_UP: Duration = Duration::from_millis(600);
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -50,30 +52,38 @@ async fn run(mode: &str, json: bool) -> Result<(), BoxError> {
         instance.until(&format!("instances {INSTANCES}")).await?;
     }
     for phase in ["up", "down", "back"] {
-        match phase {
-            "down" => redis.kill().await?,
-            "back" => redis.start_again().await?,
-            _ => {}
-        }
+        // In the middle of the load, since that is when servers die.
+        let event = async {
+            sleep(WARM_UP / 3).await;
+            match phase {
+                "down" => redis.kill().await,
+                "back" => redis.start_again().await,
+                _ => Ok(()),
+            }
+        };
+        tokio::try_join!(load::offer(&mut instances, 2 * LIMIT, WARM_UP), event)?;
         let degraded = format!("degraded {}", phase == "down");
         for instance in &mut instances {
             instance.until(&degraded).await?;
         }
-        // The burst is used up first, so that what follows is the rate.
-        load::offer(&mut instances, 2 * LIMIT, Duration::from_secs(1)).await?;
-        let seen = load::offer(&mut instances, 2 * LIMIT, PHASE).await?;
+        load::offer(&mut instances, 2 * LIMIT, WARM_UP).await?;
+        let seen = load::offer(&mut instances, 2 * LIMIT, measured()?).await?;
         tell(mode, phase, &seen, json);
     }
-    sleep(Duration::from_millis(100)).await;
     Ok(())
+}
+
+fn measured() -> Result<Duration, BoxError> {
+    let seconds = env::var("SECONDS").map_or(Ok(3.0), |seconds| seconds.parse())?;
+    Ok(Duration::try_from_secs_f64(seconds)?)
 }
 
 fn tell(mode: &str, phase: &str, seen: &Seen, json: bool) {
     let (admitted, added) = (seen.admitted_per_second, seen.added_p99_us);
     if json {
         println!(
-            "{{\"mode\":\"{mode}\",\"phase\":\"{phase}\",\"limit\":{LIMIT},\"offered_per_s\":{:.0},\"admitted_per_s\":{admitted:.0},\"added_p99_us\":{added}}}",
-            seen.offered_per_second
+            "{{\"mode\":\"{mode}\",\"phase\":\"{phase}\",\"limit\":{LIMIT},\"offered_per_s\":{:.0},\"admitted_per_s\":{admitted:.0},\"added_p99_us\":{added},\"seconds\":{:.3},\"degraded\":{}}}",
+            seen.offered_per_second, seen.seconds, seen.degraded
         );
         return;
     }
