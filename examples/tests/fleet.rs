@@ -65,7 +65,7 @@ async fn each_mode_keeps_to_its_formula_in_each_phase() {
     let expected = modes.map(|mode| ["up", "down", "back"].map(|phase| (mode, phase)));
     assert_eq!(told, expected.as_flattened());
     for (line, (mode, phase)) in lines.iter().zip(told) {
-        assert_eq!(number(line, "limit"), LIMIT);
+        assert_eq!(line["limit"], 1_000);
         assert!(number(line, "added_p99_us") >= 0.0);
         // A machine that is too busy for Redis to answer in time has limits decided locally
         // meanwhile, which may begin with a burst once more.
