@@ -54,6 +54,68 @@ async fn one_noisy_tenant_is_refused_before_the_others() {
     assert_eq!(fair.in_flight(), 0);
 }
 
+/// A bulkhead for each tenant: what one that never answers fills is its own.
+#[tokio::test(start_paused = true)]
+async fn a_tenant_whose_calls_hang_fills_its_own_bulkhead_and_no_other() {
+    let key = || by_fn(|call: &u64| Ok(*call));
+    let slots = Bulkhead::builder(2).waiting_room(1, SECOND).by(key());
+    let slots = slots.build().unwrap();
+    let hang = service_fn(|tenant: u64| async move {
+        if tenant == 0 {
+            std::future::pending::<()>().await;
+        }
+        Ok::<_, BoxError>(())
+    });
+    let service = slots.protocol(Plain::new()).layer(hang);
+    let mut calls = JoinSet::new();
+    for _ in 0..10 {
+        calls.spawn(service.clone().oneshot(0));
+    }
+    for _ in 0..5 {
+        for tenant in 1..100 {
+            assert!(service.clone().oneshot(tenant).await.is_ok(), "{tenant}");
+        }
+    }
+    // Two hang; of the others one waited for a second.
+    tokio::time::sleep(2 * SECOND).await;
+    let mut refused = 0;
+    while let Some(answer) = calls.try_join_next() {
+        assert!(answer.unwrap().is_err());
+        refused += 1;
+    }
+    assert_eq!((refused, calls.len()), (8, 2));
+}
+
+/// Shuffle sharding: only who has the very same compartments goes down with it.
+#[tokio::test(start_paused = true)]
+async fn a_tenant_whose_calls_hang_takes_down_its_own_shard_only() {
+    let sharded = Bulkhead::builder(4).shuffle_sharded(8, 2, by_fn(|call: &u64| Ok(*call)));
+    let sharded = sharded.build().unwrap();
+    let hang = service_fn(|tenant: u64| async move {
+        if tenant == 0 {
+            std::future::pending::<()>().await;
+        }
+        Ok::<_, BoxError>(())
+    });
+    let service = sharded.protocol(Plain::new()).layer(hang);
+    let mut calls = JoinSet::new();
+    for _ in 0..100 {
+        calls.spawn(service.clone().oneshot(0));
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(sharded.in_flight(), 8);
+    let poisoned = sharded.shards().of(&0_u64);
+    let mut down = 0;
+    for tenant in 1..=280 {
+        let same = sharded.shards().of(&tenant).shared_with(&poisoned) == 2;
+        let answer = service.clone().oneshot(tenant).await;
+        assert_eq!(answer.is_err(), same, "{tenant}");
+        down += usize::from(same);
+    }
+    // One in 28 are ten.
+    assert!((3..20).contains(&down), "{down}");
+}
+
 /// What the other test would see without it.
 #[tokio::test(start_paused = true)]
 async fn without_it_the_others_are_refused_as_often() {
