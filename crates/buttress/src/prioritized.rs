@@ -27,7 +27,8 @@ use std::time::Duration;
 /// The room of the policy behind it should hold the calls of 20 ms or so: where it holds only a few,
 /// chance fills it long before the service is busy, and the bar rises without need.
 ///
-/// The policy must be shared by calls of several criticalities; in front of a limit for each client
+/// Clones share the bar: make one and clone it for each route, rather than one for each route around
+/// the same policy. The policy must be shared by calls of several criticalities; in front of a limit for each client
 /// it would learn from one client's excess to refuse the others. Policies that refuse for other
 /// reasons (a used-up quota, an open circuit) teach it nothing. And what is critical must be
 /// [known](crate::criticality): if all calls are the same, they are refused evenly.

@@ -75,10 +75,11 @@ impl<L> Slots<L> {
     ///
     /// `places` is out of range, or `longest_wait` is 0 or longer than a year.
     pub fn waiting_room(self, places: u32, longest_wait: Duration) -> Result<Self, SettingError> {
+        let known = self.shared().settings.room;
         let room = Room {
             places: check_range("waiting_room.places", places, 1..=1_000_000)? as usize,
             longest_wait: check_duration("waiting_room.longest_wait", longest_wait)?,
-            discipline: Discipline::Fifo,
+            discipline: known.map_or(Discipline::Fifo, |room| room.discipline),
         };
         Ok(self.changed(|settings| settings.room = Some(room)))
     }

@@ -217,6 +217,29 @@ fn the_newest_is_first_once_a_queue_has_stood_and_the_oldest_again_when_it_is_go
 }
 
 #[test]
+fn a_room_that_is_made_larger_keeps_its_discipline() {
+    let slots = Slots::new(1)
+        .and_then(|slots| slots.waiting_room(1, PATIENCE))
+        .and_then(|slots| slots.discipline(Discipline::Priority))
+        .and_then(|slots| slots.waiting_room(2, PATIENCE))
+        .unwrap()
+        .looking(Sees);
+    let now = start();
+    let enter = |criticality| slots.admit(&(criticality, None), &Now::at(now));
+    let held = enter(Criticality::Critical);
+    let (Admission::Wait(low), Admission::Wait(high)) = (
+        enter(Criticality::Sheddable),
+        enter(Criticality::CriticalPlus),
+    ) else {
+        panic!("there is room for two");
+    };
+    let (mut low, mut high) = (Waiter::new(low, 0), Waiter::new(high, 1));
+    drop(held);
+    assert!(low.poll(now).is_pending());
+    assert!(matches!(high.poll(now), Poll::Ready(Ok(_))));
+}
+
+#[test]
 fn a_call_whose_caller_is_gone_does_not_join() {
     let slots = Slots::new(1)
         .and_then(|slots| slots.waiting_room(1, PATIENCE))
