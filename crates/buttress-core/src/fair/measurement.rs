@@ -1,5 +1,9 @@
 //! How large the largest share should be. `cargo test -p buttress-core --release --lib
 //! fair::measurement::table -- --ignored --nocapture` prints the table.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
 
 use super::*;
 use crate::by_fn;

@@ -1,7 +1,5 @@
 //! The state machine of a fair share for each tenant.
 
-#[cfg(all(test, loom))]
-mod loom_tests;
 #[cfg(all(test, not(loom)))]
 mod measurement;
 #[cfg(all(test, not(loom)))]
@@ -15,12 +13,11 @@ use crate::outcome::Outcome;
 use crate::policy::{Admission, Permit, Policy};
 use crate::rejection::{Reason, Rejection};
 use crate::setting::{SettingError, check_name, check_range};
-use crate::sync::AtomicU32;
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 
 /// At most so many calls at once, of which nobody gets more than its share.
@@ -279,8 +276,8 @@ const LARGEST_SHARE: f64 = 0.7;
 const ROWS: usize = 4;
 
 /// How many counters there are in a row for each call.
-const WIDTH: u32 = if cfg!(loom) { 1 } else { 8 };
+const WIDTH: u32 = 8;
 
 /// 16 KiB of counters at least, and 1 MiB at most.
-const NARROWEST: u32 = if cfg!(loom) { 2 } else { 1 << 10 };
+const NARROWEST: u32 = 1 << 10;
 const WIDEST: u32 = 1 << 16;

@@ -1,4 +1,8 @@
 //! Loads that the bar was not made for.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
 
 use super::*;
 use crate::Criticality;
