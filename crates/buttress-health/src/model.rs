@@ -68,6 +68,41 @@ pub(crate) struct Verdict {
     pub(crate) dead: bool,
 }
 
+/// What a check's answer came to.
+#[derive(Debug, Default)]
+pub(crate) struct Observed {
+    /// Whether a page looks different now.
+    pub(crate) is_seen: bool,
+    pub(crate) standing: Standing,
+    /// To be told when nothing is locked.
+    pub(crate) turn: Option<Turn>,
+}
+
+/// A check turned bad or good.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    check: Arc<str>,
+    is_hard: bool,
+    /// Why it is bad.
+    fault: Option<Fault>,
+}
+
+impl Turn {
+    /// At most once each time a check runs.
+    pub(crate) fn report(&self) {
+        let Self {
+            check,
+            is_hard: hard,
+            fault,
+        } = self;
+        if let Some(fault) = fault {
+            tracing::warn!(%check, hard, %fault, "a health check turned bad");
+        } else {
+            tracing::info!(%check, "a health check turned good");
+        }
+    }
+}
+
 /// A page for each endpoint.
 #[derive(Debug)]
 pub(crate) struct Board {
@@ -97,21 +132,27 @@ impl Model {
         model
     }
 
-    /// Takes a check's answer in, and says whether a page looks different now.
-    pub(crate) fn observe(&mut self, index: usize, answer: Result<(), Fault>) -> (bool, Standing) {
+    /// Takes a check's answer in.
+    pub(crate) fn observe(&mut self, index: usize, answer: Result<(), Fault>) -> Observed {
         let Some(check) = self.checks.get_mut(index) else {
-            return (false, Standing::Unknown);
+            return Observed::default();
         };
         let turned = check.hysteresis.observe(answer.is_ok());
         let standing = check.hysteresis.standing();
         let fault = answer.err();
         let shown = standing != Standing::Good && check.fault != fault;
-        if turned {
-            report(check, standing, fault.as_ref());
-        }
+        let turn = turned.then(|| Turn {
+            check: Arc::clone(&check.name),
+            is_hard: check.is_hard,
+            fault: fault.clone(),
+        });
         check.fault = fault;
         self.started = self.started || self.has_started();
-        (turned || shown, standing)
+        Observed {
+            is_seen: turned || shown,
+            standing,
+            turn,
+        }
     }
 
     pub(crate) fn board(&self) -> Board {
@@ -196,21 +237,6 @@ fn watchdog_line(verdict: &Verdict) -> Line {
             Verdict { dead: true, .. } => Mark::Failed,
         },
         fault: verdict.fault.clone(),
-    }
-}
-
-/// At most once each time a check runs.
-fn report(check: &CheckState, standing: Standing, fault: Option<&Fault>) {
-    let name = &*check.name;
-    match fault {
-        Some(fault) => {
-            let hard = check.is_hard;
-            tracing::warn!(check = name, hard, %fault, "a health check turned bad");
-        }
-        None if standing == Standing::Good => {
-            tracing::info!(check = name, "a health check turned good");
-        }
-        None => {}
     }
 }
 

@@ -77,7 +77,15 @@ impl Shared {
 
     /// A check has answered.
     pub(crate) fn observe(&self, index: usize, answer: Result<(), Fault>) -> Standing {
-        self.change(|model| model.observe(index, answer))
+        let observed = self.change(|model| {
+            let observed = model.observe(index, answer);
+            (observed.is_seen, observed)
+        });
+        // Only now: a log that is stuck would hold the lock, and with it the watchdog.
+        if let Some(turn) = observed.turn {
+            turn.report();
+        }
+        observed.standing
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -150,7 +158,8 @@ impl Shared {
         }
     }
 
-    /// Changes the model, and puts a new board up if the change can be seen.
+    /// Changes the model, and puts a new board up if the change can be seen. The watchdog's thread
+    /// comes here, too, so nothing under the lock may take long, and nothing may log.
     fn change<T>(&self, change: impl FnOnce(&mut Model) -> (bool, T)) -> T {
         let mut model = self.model.lock();
         let (seen, result) = change(&mut model);

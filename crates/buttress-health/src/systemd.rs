@@ -135,3 +135,56 @@ async fn send(socket: &UnixDatagram, state: &NotifyState<'_>) -> bool {
 const LONGEST_SEND: Duration = Duration::from_secs(1);
 
 const AGAIN: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::Fault;
+    use crate::model::Verdict;
+    use tokio::time::sleep;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// On virtual time, over a real socket.
+    #[tokio::test(start_paused = true)]
+    async fn the_watchdog_is_fed_at_half_of_its_time_and_only_while_alive() {
+        let health = Health::builder().build().unwrap();
+        let (ours, manager) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        manager.set_nonblocking(true).unwrap();
+        let ours = UnixDatagram::from_std(ours).unwrap();
+        let shared = Arc::clone(health.shared());
+        tokio::spawn(tell(ours, Arc::clone(&shared), Some(20 * SECOND)));
+        let told = || {
+            let mut messages = Vec::new();
+            let mut message = [0; 64];
+            while let Ok(length) = manager.recv(&mut message) {
+                messages.push(String::from_utf8(message[..length].to_vec()).unwrap());
+            }
+            messages
+        };
+        let dead = |dead: bool| Verdict {
+            fault: dead.then(|| Fault::new("stuck")),
+            dead,
+        };
+        sleep(SECOND).await;
+        assert_eq!(told(), ["READY=1", "WATCHDOG=1"]);
+        sleep(8 * SECOND).await;
+        assert!(told().is_empty());
+        // At 10 s, 20 s, 30 s.
+        for _ in 0..3 {
+            sleep(10 * SECOND).await;
+            assert_eq!(told(), ["WATCHDOG=1"]);
+        }
+        shared.judge(dead(true));
+        sleep(100 * SECOND).await;
+        assert!(told().is_empty());
+        shared.judge(dead(false));
+        sleep(10 * SECOND).await;
+        assert_eq!(told(), ["WATCHDOG=1"]);
+        // A process that drains is alive.
+        shared.go_on_to(Phase::Noticing);
+        sleep(10 * SECOND).await;
+        assert_eq!(told(), ["STOPPING=1", "WATCHDOG=1"]);
+    }
+}

@@ -169,6 +169,25 @@ fn panics_early() -> std::future::Ready<Result<(), Infallible>> {
     panic!()
 }
 
+/// With no pause between the end of one run and the beginning of the next.
+#[tokio::test(start_paused = true)]
+async fn a_dependency_that_hung_is_asked_again_at_the_next_interval() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let hangs = move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        pending::<Result<(), Infallible>>()
+    };
+    let health = with(
+        Check::readiness("hangs", hangs)
+            .every(SECOND)
+            .timeout(SECOND),
+    );
+    sleep(9 * SECOND + SECOND / 2).await;
+    assert_eq!(asked.load(Ordering::Relaxed), 10);
+    drop(health);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_probes_starts_no_checks_and_waits_for_none() {
     let database = Dependency::default();
@@ -270,13 +289,16 @@ async fn thresholds_take_so_many_answers_in_a_row() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// However long the interval, the timeout and the answer take, and whenever it happens.
+    /// However long the interval, the timeout and the answer take, and whenever it happens; whether
+    /// the dependency fails, hangs, or comes back from either.
     #[test]
     fn a_transition_is_seen_within_an_interval_and_a_timeout(
         every in 2_u64..20_000,
         timeout in 1_u64..20_000,
         delay in 0_u64..25_000,
         at in 0_u64..60_000,
+        hangs in any::<bool>(),
+        recovers in any::<bool>(),
     ) {
         let timeout = timeout.min(every);
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -287,17 +309,29 @@ proptest! {
         runtime.block_on(async {
             let millis = Duration::from_millis;
             let (every, timeout) = (millis(every), millis(timeout));
-            let database = Dependency::default();
             // What is slower than the timeout is bad from the beginning.
             let delay = millis(delay).min(timeout.saturating_sub(millis(1)));
-            let check = Check::readiness("database", database.check(delay)).hard();
+            let is_down = Arc::new(AtomicBool::new(recovers));
+            let state = Arc::clone(&is_down);
+            let ask = move || {
+                let is_down = state.load(Ordering::Relaxed);
+                async move {
+                    sleep(delay).await;
+                    if is_down && hangs {
+                        pending::<()>().await;
+                    }
+                    if is_down { Err("down") } else { Ok(()) }
+                }
+            };
+            let check = Check::readiness("database", ask).hard();
             let health = with(check.every(every).timeout(timeout));
             let start = Instant::now();
             sleep(millis(at)).await;
-            database.set_down(true);
+            is_down.store(!recovers, Ordering::Relaxed);
             // tokio's timers have a granularity of a millisecond.
             sleep_until(start + millis(at) + every + timeout + millis(1)).await;
-            assert_eq!(health.status(Endpoint::Ready), Status::Fail);
+            let expected = if recovers { 200 } else { 503 };
+            assert_eq!(probe_at_once(&mut health.endpoints(), "/readyz"), expected);
         });
     }
 }
@@ -408,6 +442,19 @@ async fn nonsense_is_refused_by_name() {
     assert_eq!(
         error.to_string(),
         "`timeout` is 2s, but must be more than 0 s and at most the interval, 1s"
+    );
+    let error = one(check("twice"))
+        .check(check("twice"))
+        .build()
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`name` is \"twice\", but must be a name that no other check has"
+    );
+    let error = one(check("a").every(Duration::ZERO)).build().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`every` is 0ns, but must be more than 0 s and at most 365 days"
     );
     // A default is never nonsense.
     one(check("a").every(Duration::from_millis(1)))

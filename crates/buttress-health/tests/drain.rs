@@ -106,6 +106,54 @@ async fn what_takes_longer_than_the_grace_is_cut_off_and_counted() {
     assert_eq!(start.elapsed().as_secs(), 5 + 30 + 10);
 }
 
+/// Such as one whose listener broke, and whose connections are tasks of their own.
+#[tokio::test(start_paused = true)]
+async fn calls_that_a_server_leaves_behind_have_what_is_left_of_the_grace() {
+    for (takes, cut_off, ends_after) in [(12, 0, 17), (600, 2, 5 + 30)] {
+        let (_health, drain) = drain();
+        let late = move |_: Request<()>| async move {
+            sleep(takes * SECOND).await;
+            Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+        };
+        let service = drain.layer(service_fn(late));
+        let closing = drain.closing();
+        let start = Instant::now();
+        drain.begin();
+        let server = async {
+            closing.await;
+            for _ in 0..2 {
+                tokio::spawn(service.clone().oneshot(Request::new(())));
+            }
+            tokio::task::yield_now().await;
+            assert_eq!(drain.in_flight(), 2);
+            "gone"
+        };
+        let report = drain.run(server).await;
+        assert_eq!(report.output, Some("gone"));
+        assert_eq!(report.calls, cut_off);
+        assert_eq!(report.is_clean(), cut_off == 0);
+        assert_eq!(start.elapsed().as_secs(), ends_after);
+    }
+}
+
+/// Nobody asked for it, so there was no notice; the calls are finished all the same.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_breaks_with_calls_in_flight_lets_them_end() {
+    let (health, drain) = drain();
+    let service = drain.layer(service_fn(slow));
+    tokio::spawn(service.oneshot(Request::new(())));
+    tokio::task::yield_now().await;
+    let start = Instant::now();
+    let report = drain.run(async { "the listener broke" }).await;
+    assert_eq!(
+        (report.output, report.calls),
+        (Some("the listener broke"), 1)
+    );
+    assert!(!report.is_clean());
+    assert_eq!(start.elapsed().as_secs(), 30);
+    assert_eq!(health.status(Endpoint::Ready), Status::Fail);
+}
+
 #[tokio::test(start_paused = true)]
 async fn background_work_ends_after_the_last_call() {
     let (_health, drain) = drain();

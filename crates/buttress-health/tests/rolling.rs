@@ -225,7 +225,8 @@ async fn no_grpc_call_fails_in_a_rolling_restart() {
     async fn check(channel: &Channel, service: &str) -> Option<bool> {
         let service = service.to_owned();
         let request = HealthCheckRequest { service };
-        let answer = HealthClient::new(channel.clone()).check(request).await;
+        let mut client = HealthClient::new(channel.clone());
+        let answer = timeout(PATIENCE, client.check(request)).await.unwrap();
         answer
             .ok()
             .map(|answer| answer.into_inner().status() == Serving)
@@ -254,7 +255,8 @@ async fn no_grpc_call_fails_in_a_rolling_restart() {
         .map(|(channel, _)| channel.clone())
         .collect();
     let mut calls = 0;
-    loop {
+    // Until all are replaced and there was a load worth the name.
+    while !instances.is_empty() || leaving.is_some() || calls < 100 {
         let mut ready = Vec::new();
         for channel in &channels {
             if check(channel, "readyz").await == Some(true) {
@@ -271,10 +273,9 @@ async fn no_grpc_call_fails_in_a_rolling_restart() {
             Some(running) => assert!(running.await.unwrap().is_clean()),
             None => {}
         }
-        if leaving.is_none() {
-            let Some((_, instance)) = instances.pop() else {
-                break;
-            };
+        if leaving.is_none()
+            && let Some((_, instance)) = instances.pop()
+        {
             let new = start(protocol).await;
             channels.push(connect(new.address).await);
             // It goes on to the end of the test.
@@ -283,5 +284,4 @@ async fn no_grpc_call_fails_in_a_rolling_restart() {
             leaving = Some(instance.running);
         }
     }
-    assert!(calls > 100, "{calls}");
 }

@@ -7,7 +7,7 @@
 
 mod common;
 
-use buttress_health::{Health, Watchdog, WatchdogBuilder, exit_code};
+use buttress_health::{Check, Health, Watchdog, WatchdogBuilder, exit_code};
 use common::{PATIENCE, is_a_process_of_its_own, this_test};
 use std::process::Output;
 use std::time::Duration;
@@ -52,13 +52,22 @@ async fn a_deadlock_of_all_workers_is_noticed() {
 /// Whatever holds the log must not hold the watchdog.
 #[tokio::test]
 async fn a_log_that_is_stuck_saves_nobody() {
-    let output = end_of("a_process_whose_log_is_stuck").await;
-    assert_eq!(output.status.code(), Some(exit_code::STUCK), "{output:?}");
+    for test in [
+        "a_process_whose_log_is_stuck",
+        "a_process_whose_log_is_stuck_when_a_check_turns",
+    ] {
+        let output = end_of(test).await;
+        assert_eq!(output.status.code(), Some(exit_code::STUCK), "{output:?}");
+    }
 }
 
-fn quick() -> WatchdogBuilder {
+fn without_checks() -> Health {
+    Health::builder().build().unwrap()
+}
+
+fn quick(health: &Health) -> WatchdogBuilder {
     let step = Duration::from_millis(100);
-    Watchdog::builder(&Health::builder().build().unwrap())
+    Watchdog::builder(health)
         .stuck_after(2 * step)
         .not_alive_after(step)
         .refuse_after(2 * step)
@@ -77,7 +86,7 @@ async fn a_process_whose_only_thread_is_blocked() {
         return;
     }
     tracing::subscriber::set_global_default(log::Lines).unwrap();
-    let _watchdog = quick().build().unwrap();
+    let _watchdog = quick(&without_checks()).build().unwrap();
     block_for_ever();
 }
 
@@ -87,7 +96,7 @@ async fn a_process_whose_workers_wait_for_each_other() {
     if !is_a_process_of_its_own() {
         return;
     }
-    let _watchdog = quick().exit_code(99).build().unwrap();
+    let _watchdog = quick(&without_checks()).exit_code(99).build().unwrap();
     let (left, right) = (parking_lot::Mutex::new(()), parking_lot::Mutex::new(()));
     let locks = std::sync::Arc::new((left, right));
     let both = std::sync::Arc::new(std::sync::Barrier::new(2));
@@ -114,8 +123,22 @@ async fn a_process_whose_log_is_stuck() {
         return;
     }
     tracing::subscriber::set_global_default(log::Stuck).unwrap();
-    let _watchdog = quick().build().unwrap();
+    let _watchdog = quick(&without_checks()).build().unwrap();
     block_for_ever();
+}
+
+/// It is the log that blocks the runtime's only thread here, while it is told of the check.
+#[tokio::test]
+#[ignore = "run by another test, as a process of its own"]
+async fn a_process_whose_log_is_stuck_when_a_check_turns() {
+    if !is_a_process_of_its_own() {
+        return;
+    }
+    tracing::subscriber::set_global_default(log::Stuck).unwrap();
+    let turns_bad = Check::readiness("database", || async { Err::<(), _>("down") });
+    let health = Health::builder().check(turns_bad).build().unwrap();
+    let _watchdog = quick(&health).build().unwrap();
+    std::future::pending::<()>().await;
 }
 
 /// Subscribers that need no crate.

@@ -6,39 +6,18 @@
     reason = "a test that cannot go on should say where"
 )]
 
-use buttress::repeat::PeekBody;
+mod common;
+
 use buttress::{Hedge, Outcome, Plain, Throttle, by_fn};
 use bytes::Bytes;
+use common::{of_a_call, read};
 use http::{Request, Response};
-use http_body::Body;
 use http_body_util::Empty;
 use std::convert::Infallible;
 use std::future::ready;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tower::{BoxError, Layer, Service, service_fn};
-
-/// Allocations of a call, from readiness to the end of its future and what is done with the answer.
-fn of_a_call<S, Req, Res>(service: &mut S, request: Req, finish: impl FnOnce(Res)) -> u64
-where
-    S: Service<Req, Response = Res>,
-{
-    let counted = allocation_counter::measure(|| {
-        let mut context = Context::from_waker(Waker::noop());
-        assert!(service.poll_ready(&mut context).is_ready());
-        let mut future = pin!(service.call(request));
-        loop {
-            if let Poll::Ready(answer) = future.as_mut().poll(&mut context) {
-                if let Ok(response) = answer {
-                    finish(response);
-                }
-                return;
-            }
-        }
-    });
-    counted.count_total
-}
 
 /// The last of many calls that are answered at once, or when polled for the second time.
 fn plain<L, S>(layer: L, pending: bool) -> u64
@@ -118,11 +97,6 @@ async fn a_throttled_call_allocates_its_error() {
 #[tokio::test(start_paused = true)]
 async fn an_http_call_that_is_not_hedged_allocates_nothing() {
     let http = service_fn(|_| ready(Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))));
-    let read = |response: Response<PeekBody<Empty<Bytes>>>| {
-        let mut body = pin!(response.into_body());
-        let mut context = Context::from_waker(Waker::noop());
-        while let Poll::Ready(Some(_)) = Body::poll_frame(body.as_mut(), &mut context) {}
-    };
     let request = || {
         let mut request = Request::new(Empty::<Bytes>::new());
         *request.method_mut() = http::Method::POST;

@@ -5,35 +5,15 @@
     reason = "a test that cannot go on should say where"
 )]
 
+mod common;
+
 use buttress::{
     Admission, Bulkhead, Criticality, Discipline, FairShare, Now, Pace, Plain, Policy, Prioritized,
     by_fn,
 };
-use std::future::{Ready, ready};
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use common::{of_a_plain_call, plain};
+use std::future::Ready;
 use tower::{BoxError, Layer, Service, service_fn};
-
-fn plain(number: u64) -> Ready<Result<u64, BoxError>> {
-    ready(Ok(number))
-}
-
-/// Allocations of a call, from readiness to the end of its future. The first one warms
-/// thread-locals and maps up.
-fn of_a_call<S: Service<u64, Response = u64>>(mut service: S) -> u64 {
-    let mut counted = 0;
-    for _ in 0..2 {
-        let measured = allocation_counter::measure(|| {
-            let mut context = Context::from_waker(Waker::noop());
-            assert!(service.poll_ready(&mut context).is_ready());
-            let mut future = pin!(service.call(1));
-            let answer = future.as_mut().poll(&mut context);
-            assert!(matches!(answer, Poll::Ready(Ok(1))));
-        });
-        counted = measured.count_total;
-    }
-    counted
-}
 
 fn around_plain<L, S>(layer: L) -> u64
 where
@@ -41,7 +21,7 @@ where
     S: Service<u64, Response = u64>,
 {
     let service: fn(u64) -> _ = plain;
-    of_a_call(layer.layer(service_fn(service)))
+    of_a_plain_call(layer.layer(service_fn(service)))
 }
 
 #[tokio::test(start_paused = true)]

@@ -49,6 +49,21 @@ fn ready_to_probe(probes: u32) -> (Breaker, Instant) {
 }
 
 #[test]
+fn loom_what_the_callee_wishes_is_heeded_by_whoever_opens_it() {
+    nearly_every_interleaving(|| {
+        let (breaker, at) = breaker(1);
+        let mut told = admit(&breaker, at).unwrap();
+        let plain = admit(&breaker, at).unwrap();
+        let thread = thread::spawn(move || plain.complete(Outcome::Failure, &Now::at(at)));
+        told.pushback(6 * OPEN);
+        told.complete(Outcome::Failure, &Now::at(at));
+        thread.join().unwrap();
+        assert!(admit(&breaker, at + 6 * OPEN - Duration::from_nanos(1)).is_none());
+        assert!(admit(&breaker, at + 6 * OPEN).is_some());
+    });
+}
+
+#[test]
 fn loom_half_open_admits_exactly_the_permitted_probes() {
     nearly_every_interleaving(|| {
         let (breaker, at) = ready_to_probe(1);

@@ -12,10 +12,10 @@ use crate::never::Never;
 use crate::now::Now;
 use crate::policy::Admission;
 use crate::rejection::{Reason, Rejection};
-use crate::sync::{AtomicU32, AtomicU64, Mutex};
+use crate::sync::{AtomicU32, AtomicU64, Mutex, fence};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::time::Duration;
 
 pub(super) struct Machine {
@@ -243,6 +243,8 @@ impl Machine {
         let at = self.settings.since_anchor(now);
         let until = at + wait.min(self.settings.open_time.longest);
         self.not_before.fetch_max(until, Relaxed);
+        // Whoever opens it now sees this wish, or is seen here to have opened it.
+        fence(SeqCst);
         if self.word().phase() == Phase::Open {
             let _ledger = self.ledger.lock();
             if self.word().phase() == Phase::Open {
@@ -259,6 +261,8 @@ impl Machine {
         self.gate.store(until, Relaxed);
         let next = word.next(word.mode(), Phase::Open);
         self.change(ledger, next, cause, at, now);
+        fence(SeqCst);
+        self.gate.fetch_max(self.not_before.load(Relaxed), Relaxed);
     }
 
     fn close(&self, ledger: &mut Ledger, mode: Mode, cause: Cause, at: u64, now: &Now) {

@@ -75,35 +75,25 @@ impl Machine {
             metrics_only,
             ..
         } = transition;
+        macro_rules! say {
+            ($level:ident) => {
+                tracing::$level!(
+                    breaker,
+                    from,
+                    to,
+                    cause,
+                    ?open_for,
+                    metrics_only,
+                    "the circuit breaker changed its state"
+                )
+            };
+        }
         if self.one_of_many {
-            tracing::debug!(
-                breaker,
-                from,
-                to,
-                cause,
-                ?open_for,
-                metrics_only,
-                "the circuit breaker changed its state"
-            );
+            say!(debug);
         } else if open_for.is_some() {
-            tracing::warn!(
-                breaker,
-                from,
-                to,
-                cause,
-                ?open_for,
-                metrics_only,
-                "the circuit breaker changed its state"
-            );
+            say!(warn);
         } else {
-            tracing::info!(
-                breaker,
-                from,
-                to,
-                cause,
-                metrics_only,
-                "the circuit breaker changed its state"
-            );
+            say!(info);
         }
     }
 }

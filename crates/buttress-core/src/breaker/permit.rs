@@ -158,7 +158,10 @@ impl Machine {
             Outcome::Cancelled if ran >= self.settings.hung_after && !ticket.is_answered() => {
                 Some(record(true, InARow::Adds))
             }
-            Outcome::Cancelled if slow => Some(record(false, InARow::Leaves)),
+            // A reader who leaves says nothing about how long the answer took to begin.
+            Outcome::Cancelled if slow && !ticket.is_answered() => {
+                Some(record(false, InARow::Leaves))
+            }
             Outcome::Cancelled => None,
         }
     }

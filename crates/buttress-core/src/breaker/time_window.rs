@@ -110,6 +110,9 @@ struct Series([AtomicU64; BUCKETS as usize]);
 /// A counter stops here: far from where it would run into the bucket's number.
 const FULL: u32 = u32::MAX - (1 << 16);
 
+/// By so many buckets a counter may be ahead of a call that was held up on its way to it.
+const LATER: u32 = 1 << 16;
+
 impl Series {
     fn new() -> Self {
         Self(std::array::from_fn(|_| AtomicU64::new(0)))
@@ -119,12 +122,13 @@ impl Series {
     #[inline]
     fn add(&self, bucket: u64) -> u32 {
         let cell = &self.0[(bucket % u64::from(BUCKETS)) as usize];
-        // The low half of the number tells buckets apart for years.
+        // The low half of the number tells buckets apart for months at least. A cell may have rested
+        // for longer, so that its number seems to be ahead, but never by so little.
         let stamp = bucket as u32;
         let mut seen = cell.load(Relaxed);
         loop {
             let (its, count) = split(seen);
-            if stamp.wrapping_sub(its).cast_signed() <= 0 {
+            if its.wrapping_sub(stamp) < LATER {
                 // Its own bucket; or a later one already, and then it counts there.
                 if count < FULL {
                     return split(cell.fetch_add(1, Relaxed)).1 + 1;

@@ -1,15 +1,19 @@
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicU64, Mutex};
 use std::sync::atomic::Ordering;
 
 /// What was asked of a callee and what it accepted, in the buckets of a sliding window.
 ///
 /// The buckets form a ring. Counting is one addition to the newest; nobody waits for anybody.
-/// Whoever first sees that the next bucket's time has come empties it, by taking away what it had
-/// read there before it won the race to turn the ring: what others count in the meantime stays.
+/// Whoever first sees that the next bucket's time has come turns the ring, and empties the buckets
+/// that are to be used again before it says which one is the newest. One does so at a time, or
+/// somebody who is held up in the middle of it would empty what others have filled since. Whoever
+/// finds the ring being turned goes on with the bucket that was the newest so far.
 #[derive(Debug)]
 pub(super) struct Counts {
     /// The number of the newest bucket, counted from the beginning of time.
     newest: AtomicU64,
+    /// Held by whoever turns the ring. Nobody waits for it.
+    turning: Mutex<()>,
     /// Requests in the upper half, accepts in the lower one, so that both are counted at once. A
     /// bucket of the longest window is five minutes: 14 million calls a second fit into the halves.
     buckets: [AtomicU64; BUCKETS as usize],
@@ -29,6 +33,7 @@ impl Counts {
     pub(super) fn new() -> Self {
         Self {
             newest: AtomicU64::new(0),
+            turning: Mutex::new(()),
             buckets: std::array::from_fn(|_| AtomicU64::new(0)),
         }
     }
@@ -39,28 +44,22 @@ impl Counts {
         let newest = self.newest.load(Ordering::Acquire);
         // A division only where it is worth it.
         if at >= (newest + 1).saturating_mul(width) {
-            self.turn_to(at / width, newest);
+            self.turn_to(at / width);
         }
     }
 
     #[cold]
-    fn turn_to(&self, bucket: u64, newest: u64) {
-        if bucket <= newest {
+    fn turn_to(&self, bucket: u64) {
+        let Some(_turning) = self.turning.try_lock() else {
             return;
+        };
+        let newest = self.newest.load(Ordering::Acquire);
+        let passed = bucket.saturating_sub(newest).min(BUCKETS);
+        for offset in 1..=passed {
+            self.bucket(newest + offset).swap(0, Ordering::AcqRel);
         }
-        let passed = (bucket - newest).min(BUCKETS);
-        let mut old = [0; BUCKETS as usize];
-        for (offset, old) in (1..=passed).zip(&mut old) {
-            *old = self.bucket(newest + offset).load(Ordering::Acquire);
-        }
-        let won = self
-            .newest
-            .compare_exchange(newest, bucket, Ordering::AcqRel, Ordering::Relaxed);
-        if won.is_ok() {
-            for (offset, old) in (1..=passed).zip(old) {
-                self.bucket(newest + offset)
-                    .fetch_sub(old, Ordering::AcqRel);
-            }
+        if passed > 0 {
+            self.newest.store(bucket, Ordering::Release);
         }
     }
 
@@ -121,6 +120,26 @@ mod loom_tests {
             assert_eq!(counts.tally(), tally(3, 2));
             counts.turn(9, 1);
             assert_eq!(counts.tally(), tally(0, 0));
+        });
+    }
+
+    #[test]
+    fn loom_what_is_forgotten_is_forgotten_once_however_long_it_takes() {
+        loom::model(|| {
+            let counts = Arc::new(Counts::new());
+            counts.count(true);
+            // Who is held up in the middle of it may find that the ring has turned once more.
+            let threads = [2, 4].map(|at| {
+                let counts = Arc::clone(&counts);
+                thread::spawn(move || counts.turn(at, 1))
+            });
+            for thread in threads {
+                thread.join().unwrap();
+            }
+            counts.turn(4, 1);
+            assert_eq!(counts.tally(), tally(0, 0));
+            counts.count(true);
+            assert_eq!(counts.tally(), tally(1, 1));
         });
     }
 

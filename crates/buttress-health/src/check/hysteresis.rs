@@ -1,7 +1,8 @@
 /// What is believed of a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// It has not been asked often enough to tell.
+    #[default]
     Unknown,
     Good,
     Bad,

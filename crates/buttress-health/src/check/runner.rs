@@ -26,16 +26,10 @@ impl Drop for Supervisor {
 async fn supervise(schedule: Schedule, index: usize, shared: Arc<Shared>) {
     let mut ticks = interval(schedule.every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut overdue: Option<Run> = None;
+    let mut running = None;
     loop {
         ticks.tick().await;
-        overdue = overdue.filter(|run| !run.0.is_finished());
-        let answer = if overdue.is_some() {
-            // It blocks its thread and cannot be stopped. Another one would block another.
-            Err(Fault::new("still hangs"))
-        } else {
-            ask(&schedule, &mut overdue).await
-        };
+        let answer = ask(&schedule, &mut running).await;
         let standing = shared.observe(index, answer);
         if schedule.once && standing == Standing::Good {
             return;
@@ -43,16 +37,34 @@ async fn supervise(schedule: Schedule, index: usize, shared: Arc<Shared>) {
     }
 }
 
-async fn ask(schedule: &Schedule, overdue: &mut Option<Run>) -> Result<(), Fault> {
-    let inspect = Arc::clone(&schedule.inspect);
-    // A closure may panic or block before it has made its future.
-    let mut run = Run(tokio::spawn(async move { inspect().await }));
-    if let Ok(answer) = timeout(schedule.timeout, &mut run.0).await {
+/// `running` holds what was started and has not ended.
+async fn ask(schedule: &Schedule, running: &mut Option<Run>) -> Result<(), Fault> {
+    let mut has_asked = false;
+    let answer = async {
+        if let Some(Run(overdue)) = running {
+            // It was stopped, and ends at once unless it blocks its thread; then another one would
+            // block another.
+            let _ = overdue.await;
+        }
+        has_asked = true;
+        let inspect = Arc::clone(&schedule.inspect);
+        // A closure may panic or block before it has made its future.
+        let run = tokio::spawn(async move { inspect().await });
+        let Run(run) = running.insert(Run(run));
+        run.await
+    };
+    if let Ok(answer) = timeout(schedule.timeout, answer).await {
+        *running = None;
         return answer.unwrap_or_else(|error| Err(of_a_crash(&error)));
     }
-    run.0.abort();
-    *overdue = Some(run);
-    Err(of_a_hang(schedule.timeout))
+    if let Some(Run(overdue)) = running {
+        overdue.abort();
+    }
+    Err(if has_asked {
+        of_a_hang(schedule.timeout)
+    } else {
+        Fault::new("still hangs")
+    })
 }
 
 /// One run of a check. It is a task of its own, so that neither a panic in it nor a block of its

@@ -185,24 +185,32 @@ impl Drain {
     /// Runs the server, and takes it down in order. Returns when all has ended or was cut off; the
     /// process should end then.
     ///
-    /// If the server ends by itself, the rest is taken down, too.
+    /// If the server ends by itself, the rest is taken down, too. Calls that it leaves behind, in
+    /// tasks of their own, have what is left of the grace.
     ///
     /// # Cancellation
     ///
     /// Dropping the future drops the server.
     pub async fn run<F: Future>(&self, server: F) -> DrainReport<F::Output> {
         let shared = self.inner.health.shared();
-        let mut calls = 0;
-        let output = {
+        let (output, calls) = {
             let server = pin!(server);
-            tokio::select! {
+            let mut grace_is_over = pin!(self.grace_is_over());
+            let output = tokio::select! {
                 biased;
                 output = server => Some(output),
-                () = self.grace_is_over() => {
-                    calls = self.in_flight();
-                    None
+                () = &mut grace_is_over => None,
+            };
+            if output.is_some() {
+                shared.go_on_to(Phase::Closing);
+                tokio::select! {
+                    biased;
+                    () = self.calls_end() => {}
+                    () = grace_is_over => {}
                 }
             }
+            // Before the server is dropped, and those with it that it serves itself.
+            (output, self.in_flight())
         };
         shared.go_on_to(Phase::Finishing);
         let ended = self.inner.background.ended();
@@ -219,6 +227,13 @@ impl Drain {
         };
         report.log();
         report
+    }
+
+    /// Counting is all that calls pay for, so nobody is told when the last one ends.
+    async fn calls_end(&self) {
+        while self.in_flight() > 0 {
+            sleep(LOOK_AGAIN).await;
+        }
     }
 
     async fn grace_is_over(&self) {
@@ -305,6 +320,9 @@ impl DrainBuilder {
         })
     }
 }
+
+/// How often a drain looks whether the calls that a server left behind have ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// It holds no handle, which would keep itself alive.
 async fn end_the_notice(shared: Arc<Shared>, notice: Duration) {

@@ -4,8 +4,8 @@
 pub struct DrainReport<T> {
     /// What the server returned; `None` if the grace was over first, and it was cut off.
     pub output: Option<T>,
-    /// How many calls were in flight when the server was cut off, of those that went through the
-    /// layer.
+    /// How many calls were cut off, of those that went through the layer: still in flight when the
+    /// grace was over.
     pub calls: usize,
     /// Background work that was cut off, by name.
     pub background: Vec<&'static str>,
@@ -14,7 +14,7 @@ pub struct DrainReport<T> {
 impl<T> DrainReport<T> {
     /// Whether nothing was cut off.
     pub fn is_clean(&self) -> bool {
-        self.output.is_some() && self.background.is_empty()
+        self.output.is_some() && self.calls == 0 && self.background.is_empty()
     }
 
     pub(super) fn log(&self) {

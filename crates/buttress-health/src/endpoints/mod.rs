@@ -1,6 +1,7 @@
 //! `/livez`, `/readyz` and `/startupz` over HTTP.
 
 mod accept;
+mod connections;
 mod server;
 
 pub use server::EndpointServer;
@@ -10,6 +11,7 @@ use crate::page::Format;
 use crate::shared::Shared;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::Body;
 use http_body_util::Full;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -73,10 +75,14 @@ impl Endpoints {
             let name = path.strip_prefix('/');
             name == Some(endpoint.name())
         });
-        let Some(endpoint) = asked else {
-            return plain(StatusCode::NOT_FOUND, "not found");
-        };
         let is_head = request.method() == Method::HEAD;
+        let Some(endpoint) = asked else {
+            let mut response = plain(StatusCode::NOT_FOUND, "not found");
+            if is_head {
+                without_body(&mut response);
+            }
+            return response;
+        };
         if !is_head && request.method() != Method::GET {
             let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
             let allowed = HeaderValue::from_static("GET, HEAD");
@@ -92,9 +98,7 @@ impl Endpoints {
         } else {
             page.answer_without(excluded, wishes.format, self.reasons)
         };
-        let length = answer.body.len();
-        let body = if is_head { Bytes::new() } else { answer.body };
-        let mut response = Response::new(Full::new(body));
+        let mut response = Response::new(Full::new(answer.body));
         if !answer.status.is_ok() {
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         }
@@ -102,7 +106,7 @@ impl Endpoints {
         *headers = common_headers(wishes.content_type);
         headers.insert(header::VARY, HeaderValue::from_static("accept"));
         if is_head {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+            without_body(&mut response);
         }
         response
     }
@@ -161,6 +165,15 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
     *response.status_mut() = status;
     *response.headers_mut() = common_headers(TEXT);
     response
+}
+
+/// For HEAD: only how long it would be.
+fn without_body(response: &mut Response<Full<Bytes>>) {
+    let body = std::mem::take(response.body_mut());
+    if let Some(length) = body.size_hint().exact() {
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
 }
 
 fn common_headers(content_type: &'static str) -> HeaderMap {

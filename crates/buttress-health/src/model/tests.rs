@@ -98,12 +98,18 @@ fn a_watchdog_warns_first_and_fails_then() {
 fn a_page_changes_only_when_it_looks_different() {
     let mut model = Model::new(vec![check("database", Kind::Readiness, true)]);
     let down = || Err(Fault::new("down"));
-    assert_eq!(model.observe(0, Ok(())), (true, Standing::Good));
-    assert_eq!(model.observe(0, Ok(())), (false, Standing::Good));
-    assert_eq!(model.observe(0, down()), (true, Standing::Bad));
-    assert_eq!(model.observe(0, down()), (false, Standing::Bad));
-    let other = Err(Fault::new("down, but otherwise"));
-    assert_eq!(model.observe(0, other), (true, Standing::Bad));
+    let other = || Err(Fault::new("down, but otherwise"));
+    for (answer, is_seen, standing, turns) in [
+        (Ok(()), true, Standing::Good, true),
+        (Ok(()), false, Standing::Good, false),
+        (down(), true, Standing::Bad, true),
+        (down(), false, Standing::Bad, false),
+        (other(), true, Standing::Bad, false),
+    ] {
+        let observed = model.observe(0, answer);
+        assert_eq!((observed.is_seen, observed.standing), (is_seen, standing));
+        assert_eq!(observed.turn.is_some(), turns);
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
+use super::check_standstill;
 use super::ladder::Silence;
 use buttress::SettingError;
-use buttress_core::setting::{check_duration, check_name};
+use buttress_core::setting::check_name;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,6 +47,14 @@ struct Watched {
     is_new: bool,
 }
 
+impl Watched {
+    /// Whether whoever should beat still could.
+    fn is_held(&self) -> bool {
+        // One is our own.
+        Arc::strong_count(&self.beats) > 1
+    }
+}
+
 impl Heartbeats {
     pub(super) fn add(
         self: &Arc<Self>,
@@ -53,7 +62,7 @@ impl Heartbeats {
         longest_silence: Duration,
     ) -> Result<Heartbeat, SettingError> {
         let name = check_name("name", name)?;
-        let allowed = check_duration("longest_silence", longest_silence)?;
+        let allowed = check_standstill("longest_silence", longest_silence)?;
         let beats = Arc::new(AtomicU64::new(0));
         let watched = Watched {
             name,
@@ -62,6 +71,16 @@ impl Heartbeats {
             is_new: true,
         };
         let mut all = self.watched.lock();
+        if all
+            .iter()
+            .any(|other| other.name == name && other.is_held())
+        {
+            return Err(SettingError::new(
+                "name",
+                format_args!("{name:?}"),
+                "a name that no other heartbeat has, until that is dropped or retired",
+            ));
+        }
         all.retain(|other| other.name != name);
         all.push(watched);
         drop(all);

@@ -84,22 +84,22 @@ impl Silence {
 /// the bound does not go in and out.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Excess {
-    limit: u64,
+    limit: f64,
     broken_for: Option<Duration>,
 }
 
 impl Excess {
-    pub(super) const fn new(limit: u64) -> Self {
+    pub(super) const fn new(limit: f64) -> Self {
         Self {
             limit,
             broken_for: None,
         }
     }
 
-    pub(super) fn observe(&mut self, passed: Duration, value: u64) {
+    pub(super) fn observe(&mut self, passed: Duration, value: f64) {
         self.broken_for = match self.broken_for {
             None if value > self.limit => Some(Duration::ZERO),
-            Some(time) if value > self.limit - self.limit / 20 => Some(time.saturating_add(passed)),
+            Some(time) if value > self.limit * 0.95 => Some(time.saturating_add(passed)),
             _ => None,
         };
     }
@@ -142,9 +142,9 @@ mod tests {
     #[test]
     fn memory_at_its_limit_does_not_go_in_and_out() {
         let second = Duration::from_secs(1);
-        let mut excess = Excess::new(1_000);
+        let mut excess = Excess::new(1_000.0);
         let mut seen = Vec::new();
-        for value in [1_000, 1_001, 1_000, 951, 950, 1_000, 1_001] {
+        for value in [1_000.0, 1_001.0, 1_000.0, 951.0, 950.0, 1_000.0, 1_001.0] {
             excess.observe(second, value);
             seen.push(excess.broken_for().map(|time| time.as_secs()));
         }

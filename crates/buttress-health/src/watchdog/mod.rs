@@ -14,7 +14,7 @@ pub use heartbeat::Heartbeat;
 use crate::exit_code;
 use crate::health::{Health, within_a_runtime};
 use buttress::SettingError;
-use buttress_core::setting::{LONGEST, check_duration};
+use buttress_core::setting::LONGEST;
 use heartbeat::Heartbeats;
 use ladder::Steps;
 use memory::MemoryLimit;
@@ -27,7 +27,7 @@ use thread::{Guarding, Stop};
 ///
 /// It watches the runtime in which it is built: that it still runs a task that is ready. It
 /// watches each [`heartbeat`](Self::heartbeat) of your own, and on Linux, if asked to, how much
-/// memory the process has. When one of them is wrong, it goes on in steps:
+/// memory the process has, or its cgroup uses. When one of them is wrong, it goes on in steps:
 ///
 /// 1. It reports, with a `tracing` event that says which and for how long; the endpoints show a
 ///    warning.
@@ -76,6 +76,7 @@ impl Watchdog {
             health: health.clone(),
             stuck_after: Duration::from_secs(5),
             memory_limit: None,
+            memory_share: None,
             not_alive_after: Duration::from_secs(5),
             refuse_after: Duration::from_secs(10),
             end_process_after: None,
@@ -84,13 +85,16 @@ impl Watchdog {
     }
 
     /// Watches something of your own, which must [`beat`](Heartbeat::beat) at least once every
-    /// `longest_silence`: more than 0 s, at most a year.
+    /// `longest_silence`: 10 ms to a year.
     ///
-    /// A heartbeat of the same name is replaced: a task that is started anew takes its old place.
+    /// A heartbeat of the same name that was dropped is replaced: a task that is started anew takes
+    /// its old place. One that is still held is not, since it would be watched no more and nobody
+    /// would know.
     ///
     /// # Errors
     ///
-    /// The name is not 1 to 64 printable ASCII characters, or the silence is out of range.
+    /// The name is not 1 to 64 printable ASCII characters, or is that of a heartbeat that is still
+    /// held; or the silence is out of range.
     pub fn heartbeat(
         &self,
         name: &'static str,
@@ -119,6 +123,7 @@ pub struct WatchdogBuilder {
     health: Health,
     stuck_after: Duration,
     memory_limit: Option<u64>,
+    memory_share: Option<f64>,
     not_alive_after: Duration,
     refuse_after: Duration,
     end_process_after: Option<Duration>,
@@ -136,6 +141,19 @@ impl WatchdogBuilder {
     /// counts as kept again below 95 % of the limit. Linux only.
     pub fn memory_limit(mut self, bytes: u64) -> Self {
         self.memory_limit = Some(bytes);
+        self
+    }
+
+    /// Bounds the share of the memory that the process's cgroup may use: above 0, and 1 at most. No
+    /// limit by default. A cgroup that reaches 1 has a process killed by the kernel, with every call
+    /// in it; 0.9 leaves time to say why.
+    ///
+    /// It is what [`ProcessUse`](buttress::shed::ProcessUse) reads, of cgroups of version 2 or 1,
+    /// without what can be given back at once. Where no cgroup has a limit, it is what the process
+    /// has resident, of the machine's memory. It counts as kept again below 95 % of the limit. Linux
+    /// only.
+    pub fn memory_share(mut self, share: f64) -> Self {
+        self.memory_share = Some(share);
         self
     }
 
@@ -174,17 +192,13 @@ impl WatchdogBuilder {
     /// error if this is not called within a tokio runtime, if the health has a watchdog already,
     /// if there is a memory limit and the system is not Linux, or if no thread can be started.
     pub fn build(self) -> Result<Watchdog, SettingError> {
-        let stuck_after = check_duration("stuck_after", self.stuck_after)?;
-        if stuck_after < SHORTEST {
-            return Err(SettingError::new(
-                "stuck_after",
-                format_args!("{stuck_after:?}"),
-                "from 10 ms to 365 days",
-            ));
-        }
+        let stuck_after = check_standstill("stuck_after", self.stuck_after)?;
         let steps = self.steps()?;
         let exit_code = buttress_core::setting::check_range("exit_code", self.exit_code, 1..=255)?;
-        let memory = self.memory_limit.map(MemoryLimit::new).transpose()?;
+        let resident = self.memory_limit.map(MemoryLimit::of_resident);
+        let share = self.memory_share.map(MemoryLimit::of_share);
+        let memory = resident.into_iter().chain(share);
+        let memory = memory.collect::<Result<_, _>>()?;
         let runtime = within_a_runtime()?;
         let heartbeats = Arc::new(Heartbeats::default());
         let stop = Arc::new(Stop::default());
@@ -225,6 +239,18 @@ impl WatchdogBuilder {
             end: self.end_process_after,
         })
     }
+}
+
+/// Checks how long something may stand still.
+fn check_standstill(field: &'static str, time: Duration) -> Result<Duration, SettingError> {
+    if (SHORTEST..=LONGEST).contains(&time) {
+        return Ok(time);
+    }
+    Err(SettingError::new(
+        field,
+        format_args!("{time:?}"),
+        "from 10 ms to 365 days",
+    ))
 }
 
 /// The thread must look several times within it.

@@ -16,6 +16,8 @@ pub(super) enum Report {
     Recovered {
         what: String,
     },
+    /// How much memory is used cannot be read.
+    Unreadable,
     /// Answered when all before it is written.
     Flush(SyncSender<()>),
 }
@@ -67,6 +69,9 @@ fn write(report: Report) {
         Report::Recovered { what } => {
             tracing::info!(what, "the watchdog noticed that it goes on");
         }
+        Report::Unreadable => tracing::warn!(
+            "the watchdog cannot read how much memory is used, and goes by what it read last"
+        ),
         Report::Flush(done) => _ = done.try_send(()),
     }
 }

@@ -109,6 +109,10 @@ async fn a_heartbeat_that_stops_is_noticed_unless_it_is_retired() {
         "{shown}"
     );
 
+    // While it is held, nobody takes its place unnoticed: one of the two would be watched no more.
+    let error = watchdog.heartbeat("consumer", silence).unwrap_err();
+    assert_eq!((error.field(), error.value()), ("name", "\"consumer\""));
+
     // A task that panics drops it, which is no excuse.
     drop(consumer);
     assert_eq!(health.status(Endpoint::Live), Status::Fail);
@@ -125,11 +129,30 @@ async fn a_heartbeat_that_stops_is_noticed_unless_it_is_retired() {
 async fn memory_above_its_limit_is_noticed() {
     let health = Health::builder().build().unwrap();
     let limit = memory::resident().unwrap() / 2;
-    let _watchdog = quick(&health).memory_limit(limit).build().unwrap();
-    health.until(Endpoint::Live, Status::Fail).await;
-    let shown = shown(health.endpoints().with_reasons()).await;
-    let expected = format!("the process has more than {limit} bytes of memory\n");
-    assert!(shown.contains(&expected), "{shown}");
+    let share = 1e-9;
+    for (builder, expected) in [
+        (
+            quick(&health).memory_limit(limit),
+            format!("the process has more than {limit} bytes of memory\n"),
+        ),
+        (
+            quick(&health).memory_share(share),
+            format!("more than {share} of the memory that may be used is used\n"),
+        ),
+    ] {
+        let watchdog = builder.build().unwrap();
+        health.until(Endpoint::Live, Status::Fail).await;
+        let shown = shown(health.endpoints().with_reasons()).await;
+        assert!(shown.contains(&expected), "{shown}");
+        drop(watchdog);
+        health.until(Endpoint::Live, Status::Pass).await;
+    }
+    // Far from the limit, all is well.
+    let watchdog = quick(&health).memory_limit(u64::MAX).build().unwrap();
+    while watchdog.stop.looks() < 30 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(health.status(Endpoint::Live), Status::Pass);
 }
 
 #[tokio::test]
@@ -192,11 +215,18 @@ async fn nonsense_is_refused_by_name() {
         ("exit_code", builder().exit_code(0)),
         ("exit_code", builder().exit_code(256)),
         ("memory_limit", builder().memory_limit(0)),
+        ("memory_share", builder().memory_share(0.0)),
+        ("memory_share", builder().memory_share(1.1)),
+        ("memory_share", builder().memory_share(f64::NAN)),
     ] {
         assert_eq!(refused.build().unwrap_err().field(), field);
     }
     let watchdog = builder().build().unwrap();
     assert_eq!(watchdog.heartbeat("", second).unwrap_err().field(), "name");
-    let error = watchdog.heartbeat("a", Duration::ZERO).unwrap_err();
-    assert_eq!(error.field(), "longest_silence");
+    for silence in [Duration::ZERO, Duration::from_millis(9), Duration::MAX] {
+        let error = watchdog.heartbeat("a", silence).unwrap_err();
+        assert_eq!(error.field(), "longest_silence");
+        assert_eq!(error.value(), format!("{silence:?}"));
+        assert_eq!(error.allowed(), "from 10 ms to 365 days");
+    }
 }

@@ -1,6 +1,6 @@
 use super::heartbeat::Heartbeats;
 use super::ladder::{Silence, Step, Steps};
-use super::memory::{self, MemoryLimit};
+use super::memory::MemoryLimit;
 use super::reporter::{Report, Reporter};
 use crate::check::Fault;
 use crate::model::Verdict;
@@ -52,7 +52,7 @@ pub(super) struct Guarding {
     pub(super) shared: Arc<Shared>,
     pub(super) heartbeats: Arc<Heartbeats>,
     pub(super) stop: Arc<Stop>,
-    pub(super) memory: Option<MemoryLimit>,
+    pub(super) memory: Vec<MemoryLimit>,
     pub(super) stuck_after: Duration,
     pub(super) steps: Steps,
     pub(super) exit_code: i32,
@@ -200,12 +200,12 @@ impl Watch {
             let what = || format!("the heartbeat `{name}` stopped");
             note(&what, silence.lasted(), silence.too_long_for());
         });
-        if let Some(limit) = memory {
-            let resident = memory::resident().unwrap_or_default();
-            limit.excess.observe(passed, resident);
-            let broken_for = limit.excess.broken_for();
-            let bytes = limit.bytes;
-            let what = || format!("the process has more than {bytes} bytes of memory");
+        for limit in memory {
+            if limit.observe(passed) {
+                self.reporter.report(Report::Unreadable);
+            }
+            let broken_for = limit.broken_for();
+            let what = || limit.what().to_owned();
             note(&what, broken_for.unwrap_or_default(), broken_for);
         }
         troubles
@@ -243,7 +243,7 @@ impl Watch {
     clippy::disallowed_methods,
     reason = "the runtime, whose clock tokio's is, is what may be stuck"
 )]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }
 

@@ -29,8 +29,7 @@
 //! | was refused by the callee for being too much: 429, `RESOURCE_EXHAUSTED`, 503 with `Retry-After` | a failure for the rate, and nothing for failures in a row; [`overload`](CircuitBreakerBuilder::overload) changes that |
 //! | succeeded, or was the client's own mistake (4xx) | a success, and slow if it took long |
 //! | was dropped unanswered, having run for the [slow](CircuitBreakerBuilder::slow_calls) time, or 250 ms if none is set | a failure, and slow |
-//! | was dropped earlier | nothing |
-//! | was dropped while its answer came in | slow, if it ran for the slow time; else nothing |
+//! | was dropped earlier, or while its answer came in | nothing |
 //! | was refused by one of our layers further in | nothing |
 //!
 //! gRPC calls are judged by their status, in the trailers if it is there.

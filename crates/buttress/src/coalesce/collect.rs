@@ -146,6 +146,8 @@ impl<B: Body<Data: From<Bytes>>> Reading<B> {
         let room = Arc::new(room);
         let replay = match end {
             End::Whole => {
+                // What the call holds is free before anybody hears of its end.
+                drop(body);
                 leader.land(Arc::new(Shared {
                     head: head.clone(),
                     frames: frames.clone(),
@@ -155,6 +157,7 @@ impl<B: Body<Data: From<Bytes>>> Reading<B> {
                 Replay::new(frames, room).trailers(trailers)
             }
             End::Broken(error) => {
+                drop(body);
                 leader.fail();
                 Replay::new(frames, room).error(error)
             }

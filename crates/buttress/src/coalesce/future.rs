@@ -87,7 +87,11 @@ where
             let next = match state.as_mut().project() {
                 StateProjection::Running { future, leader } => {
                     let result = ready!(future.poll(context));
-                    let answer = match (leader.take(), result) {
+                    let leader = leader.take();
+                    // Drops the call, and what it holds, before the followers hear of it: one of
+                    // them may have to make its own.
+                    state.set(State::Over);
+                    let answer = match (leader, result) {
                         (None, result) => result.map(Pr::alone),
                         (Some(leader), Ok(response)) => match Pr::land(response, leader) {
                             Step::Done(response) => Ok(response),
@@ -101,7 +105,6 @@ where
                             Err(error)
                         }
                     };
-                    state.set(State::Over);
                     return Poll::Ready(answer);
                 }
                 StateProjection::Following(following) => {

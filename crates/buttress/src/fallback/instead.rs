@@ -93,9 +93,7 @@ where
         ended: Ended<'_, Res, Err>,
         _: &mut Context<'_>,
     ) -> StandIn<Pr::Response, Self::Future> {
-        self.0(ended).map_or(StandIn::Original, |value| {
-            StandIn::Instead(Pr::respond(value))
-        })
+        made::<Pr, _, _, _>(self.0(ended))
     }
 }
 
@@ -127,10 +125,18 @@ where
         ended: Ended<'_, Res, Err>,
         _: &mut Context<'_>,
     ) -> StandIn<Pr::Response, Self::Future> {
-        (self.function)(kept, ended).map_or(StandIn::Original, |value| {
-            StandIn::Instead(Pr::respond(value))
-        })
+        made::<Pr, _, _, _>((self.function)(kept, ended))
     }
+}
+
+/// What a function has made.
+fn made<Pr, Res, Err, F>(value: Option<Pr::Value>) -> StandIn<Pr::Response, F>
+where
+    Pr: FallbackProtocol<Res, Err>,
+{
+    value.map_or(StandIn::Original, |value| {
+        StandIn::Instead(Pr::respond(value))
+    })
 }
 
 /// What another service answers to what was kept of the request.

@@ -124,7 +124,7 @@ where
                 shared.hedge_won();
                 return Step::Done(answer);
             }
-            if !first_runs && let Some(answer) = race.give_up() {
+            if !first_runs && let Some(answer) = race.give_up(context) {
                 return Step::Done(answer);
             }
             Step::PendingUntil(race.wake_at())

@@ -9,6 +9,7 @@ use crate::timer::has_passed;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use tokio::task::coop::has_budget_remaining;
 use tower_service::Service;
 
 /// What the inner service is called with.
@@ -99,7 +100,7 @@ where
         verdict: Verdict,
     ) -> Option<Result<Pr::Response, S::Error>> {
         self.heed(look, verdict);
-        if verdict == Verdict::Wait && !self.is_running() {
+        if verdict == Verdict::Wait && !self.is_running() && !self.is_interrupted() {
             return Some(answer);
         }
         if self.protocol.again(&self.kept).is_none() {
@@ -160,7 +161,10 @@ where
     }
 
     /// The answer if nobody is left who could give a better one.
-    pub(super) fn give_up(&mut self) -> Option<Result<Pr::Response, S::Error>> {
+    pub(super) fn give_up(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Option<Result<Pr::Response, S::Error>> {
         // Where failures send the next attempt it is waited for, unless nobody else does.
         let hope = match self.next {
             Next::At(instant) => self.deadline.is_none_or(|deadline| instant < deadline),
@@ -169,15 +173,21 @@ where
         if self.is_running() || (hope && matches!(self.plan.failures, Failures::Codes(_))) {
             return None;
         }
+        if self.is_interrupted() {
+            context.waker().wake_by_ref();
+            return None;
+        }
+        let failed = self.failed.take();
         // Those that are not ready are no hope.
         self.stop();
-        self.failed.take().map(|failed| *failed)
+        failed.map(|failed| *failed)
     }
 
-    /// Drops the hedges.
+    /// Drops the hedges, and the answer of one that failed.
     pub(super) fn stop(&mut self) {
         self.next = Next::Never;
         self.hedges.clear();
+        self.failed = None;
     }
 
     /// When the next hedge is due.
@@ -190,6 +200,12 @@ where
 
     fn is_running(&self) -> bool {
         self.hedges.iter().any(|hedge| hedge.is_running())
+    }
+
+    /// Whether it is not known if a hedge would be ready: tokio's own primitives are pending without
+    /// a reason when a task has run for long.
+    fn is_interrupted(&self) -> bool {
+        !self.hedges.is_empty() && !has_budget_remaining()
     }
 
     /// Changes when the next is sent by what an answer said.

@@ -10,6 +10,7 @@ mod callee;
 mod grpc;
 #[cfg(feature = "http")]
 mod http;
+mod losers;
 mod plain;
 #[cfg(feature = "service-config")]
 mod service_config;

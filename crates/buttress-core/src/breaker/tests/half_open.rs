@@ -196,6 +196,26 @@ fn a_stream_that_has_been_coming_for_long_is_a_success() {
     assert_eq!(stage.state(), CircuitState::Closed);
 }
 
+#[test]
+fn a_probe_whose_reader_leaves_after_the_slow_time_has_not_failed() {
+    let mut stage = Stage::set(|settings| {
+        settings.slow_calls = Some(SlowCalls {
+            duration: SECOND,
+            rate: 1.0,
+        });
+    });
+    stage.trip();
+    stage.wait(5 * SECOND);
+    let mut stream = stage.admit().unwrap();
+    stream.answered();
+    stage.wait(2 * SECOND);
+    stream.complete(Cancelled, &stage.now());
+    // It says nothing, and its slot is another's.
+    assert_eq!(stage.state(), CircuitState::HalfOpen);
+    assert!(stage.call(Success));
+    assert_eq!(stage.state(), CircuitState::Closed);
+}
+
 /// There, futures that were cancelled, and calls that panicked, kept their permissions.
 #[test]
 fn resilience4j_1389_probes_that_are_dropped_or_panic_give_their_slots_back() {

@@ -170,16 +170,40 @@ fn what_is_slow_says_from_when_on_a_cancelled_call_counts() {
 }
 
 #[test]
-fn a_reader_who_leaves_in_the_middle_of_an_answer_is_no_failure() {
-    let mut stage = Stage::set(|_| {});
-    for _ in 0..50 {
-        let mut permit = stage.admit().unwrap();
-        permit.answered();
-        stage.wait(SECOND);
-        permit.complete(Cancelled, &stage.now());
+fn a_reader_who_leaves_in_the_middle_of_an_answer_is_no_failure_and_not_slow() {
+    for slow_after in [None, Some(SECOND)] {
+        let mut stage = Stage::set(|settings| {
+            settings.slow_calls = slow_after.map(|duration| SlowCalls {
+                duration,
+                rate: 0.5,
+            });
+        });
+        for _ in 0..50 {
+            let mut permit = stage.admit().unwrap();
+            permit.answered();
+            stage.wait(SECOND);
+            permit.complete(Cancelled, &stage.now());
+        }
+        assert_eq!(stage.state(), CircuitState::Closed);
+        assert_eq!(stage.snapshot().time_window.unwrap().calls, 0);
     }
-    assert_eq!(stage.state(), CircuitState::Closed);
-    assert_eq!(stage.snapshot().time_window.unwrap().calls, 0);
+}
+
+/// What counts for a window's counters that were not used for so long that the numbers of their
+/// buckets have come half-way round: eight months of the shortest one.
+#[test]
+fn it_still_opens_after_months_without_a_call() {
+    for days in [0, 240, 250, 300, 400, 497, 498, 600] {
+        let mut stage = Stage::set(|settings| {
+            settings.consecutive_failures = None;
+            settings.time_window = Some(100 * MS);
+        });
+        stage.wait(days * 24 * 60 * 60 * SECOND);
+        for _ in 0..20 {
+            assert!(stage.call(Failure), "after {days} days");
+        }
+        assert_eq!(stage.state(), CircuitState::Open, "after {days} days");
+    }
 }
 
 #[test]

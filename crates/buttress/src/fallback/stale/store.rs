@@ -2,15 +2,19 @@ use super::rules::Lifetime;
 use buttress_core::digest::Digest;
 use bytes::Bytes;
 use http::{HeaderMap, Response, Version, header};
+use parking_lot::Mutex;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Answers, by what they are for. It is bounded by bytes and by entries.
 pub(super) struct Store {
     answers: Cache<Digest, Arc<Stored>, Weigh>,
+    /// Held by those who put an answer in, while they look which one is the later.
+    putting: [Mutex<()>; SHARDS as usize],
 }
 
 /// A whole answer.
@@ -97,7 +101,8 @@ impl Store {
             // Both capacities are given, which is all that can be missing.
             Err(_) => Cache::with_weighter(entries, max_bytes, Weigh { least }),
         };
-        Self { answers }
+        let putting = std::array::from_fn(|_| Mutex::new(()));
+        Self { answers, putting }
     }
 
     pub(super) fn get(&self, resource: Digest) -> Option<Arc<Stored>> {
@@ -106,6 +111,10 @@ impl Store {
 
     /// Keeps an answer, unless a later one is there already.
     pub(super) fn put(&self, resource: Digest, stored: Stored) {
+        let mut hasher = DefaultHasher::new();
+        resource.hash(&mut hasher);
+        // The remainder is smaller than their number.
+        let _putting = self.putting[(hasher.finish() % SHARDS) as usize].lock();
         let known = self.answers.peek(&resource);
         if known.is_none_or(|known| known.asked <= stored.asked) {
             self.answers.insert(resource, Arc::new(stored));
@@ -185,6 +194,25 @@ mod tests {
                 prop_assert!(store.len() <= max_entries as usize);
             }
         }
+    }
+
+    #[test]
+    fn nor_does_it_when_both_come_at_once() {
+        let store = Store::new(100_000, 10, 10_000);
+        let key = Digester::new().digest(&1);
+        let now = clock::now();
+        std::thread::scope(|scope| {
+            for offset in 0..4 {
+                let store = &store;
+                scope.spawn(move || {
+                    for step in 0..20_000 {
+                        let asked = now + Duration::from_nanos(step * 4 + offset);
+                        store.put(key, stored(asked, 1));
+                        assert!(store.get(key).unwrap().asked >= asked);
+                    }
+                });
+            }
+        });
     }
 
     #[test]
