@@ -17,8 +17,9 @@ use std::time::Duration;
 ///
 /// At three times what a service can do, over 99 % of the critical calls succeed, if they are not
 /// more than it can do themselves; also if they are one in a hundred, if the mix changes, or if calls
-/// come in bursts shorter than a window. Where bursts are as long as one, each begins as a surprise,
-/// and up to 5 % of the critical calls are lost in it.
+/// come in bursts shorter than a window. Where bursts are as long as one or longer, each begins as a
+/// surprise, and critical calls are lost in it: up to 5 % of them if the service does a thousand calls
+/// a second, and more if it does fewer.
 ///
 /// # How it fails when misused
 ///
