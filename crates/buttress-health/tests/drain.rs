@@ -412,3 +412,57 @@ mod signals {
         let _ = never.recv();
     }
 }
+
+/// Work that was accepted to be run later is background work: it ends before the process does.
+#[tokio::test(start_paused = true)]
+async fn jobs_that_run_later_are_done_before_the_end() {
+    let (_health, drain) = drain();
+    let later = buttress::RunLater::builder("/jobs/").at_once(1);
+    let later = later.build().unwrap();
+    let jobs = later.clone();
+    let finishing = drain.finishing();
+    drain
+        .spawn("jobs", async move {
+            finishing.await;
+            jobs.drain().await;
+        })
+        .unwrap();
+    let work = service_fn(|_: Request<axum::body::Body>| async {
+        sleep(3 * SECOND).await;
+        Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+    });
+    let service = later.layer(work);
+    let ask = || {
+        let request = Request::new(axum::body::Body::empty());
+        service.clone().oneshot(request)
+    };
+    // Calls that come during the drain may give it something to do, too.
+    drain.begin();
+    for _ in 0..3 {
+        assert_eq!(ask().await.unwrap().status(), StatusCode::ACCEPTED);
+    }
+    let start = Instant::now();
+    let report = drain.run(std::future::ready(())).await;
+    assert!(report.is_clean());
+    assert_eq!((start.elapsed().as_secs(), later.results()), (9, 3));
+    assert_eq!(
+        ask().await.unwrap().status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+
+    // What takes longer than the time for background work is named.
+    let (_health, drain) = self::drain();
+    let later = buttress::RunLater::builder("/jobs/").build().unwrap();
+    let jobs = later.clone();
+    drain
+        .spawn("jobs", async move { jobs.drain().await })
+        .unwrap();
+    let endless = service_fn(|_: Request<axum::body::Body>| {
+        pending::<Result<Response<Empty<Bytes>>, Infallible>>()
+    });
+    let request = Request::new(axum::body::Body::empty());
+    let answer = later.layer(endless).oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    let report = drain.run(std::future::ready(())).await;
+    assert_eq!(report.background, ["jobs"]);
+}

@@ -15,9 +15,21 @@ use std::time::Duration;
 ///
 /// It needs no settings. How it works is told at [`Threshold`](buttress_core::Threshold).
 ///
+/// At three times what a service can do, over 99 % of the critical calls succeed, if they are not
+/// more than it can do themselves; also if they are one in a hundred, if the mix changes, or if calls
+/// come in bursts shorter than a window. Where bursts are as long as one or longer, each begins as a
+/// surprise, and critical calls are lost in it: up to 5 % of them if the service does a thousand calls
+/// a second, and more if it does fewer.
+///
 /// # How it fails when misused
 ///
-/// The policy must be shared by calls of several criticalities; in front of a limit for each client
+/// It learns from refusals, so it needs some hundred calls a second to learn from: for a service that
+/// does fewer than two hundred, set a [window](PrioritizedBuilder::window) of half a second or more.
+/// The room of the policy behind it should hold the calls of 20 ms or so: where it holds only a few,
+/// chance fills it long before the service is busy, and the bar rises without need.
+///
+/// Clones share the bar: make one and clone it for each route, rather than one for each route around
+/// the same policy. The policy must be shared by calls of several criticalities; in front of a limit for each client
 /// it would learn from one client's excess to refuse the others. Policies that refuse for other
 /// reasons (a used-up quota, an open circuit) teach it nothing. And what is critical must be
 /// [known](crate::criticality): if all calls are the same, they are refused evenly.

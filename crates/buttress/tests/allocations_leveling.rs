@@ -7,7 +7,10 @@
 
 mod common;
 
-use buttress::{Bulkhead, Criticality, Discipline, FairShare, Plain, Prioritized, by_fn};
+use buttress::{
+    Admission, Bulkhead, Criticality, Discipline, FairShare, Now, Pace, Plain, Policy, Prioritized,
+    by_fn,
+};
 use common::{of_a_plain_call, plain};
 use std::future::Ready;
 use tower::{BoxError, Layer, Service, service_fn};
@@ -38,6 +41,12 @@ async fn an_admitted_call_allocates_nothing() {
     );
     let first = Prioritized::by(Bulkhead::new(4).unwrap(), |_: &u64| Criticality::Sheddable);
     assert_eq!(around_plain(first.protocol(Plain::new())), 0);
+    let pace = Pace::per_second(5).build().unwrap();
+    let now = Now::at(tokio::time::Instant::now().into_std());
+    let measured = allocation_counter::measure(|| {
+        assert!(matches!(pace.admit(&1, &now), Admission::Admitted(())));
+    });
+    assert_eq!(measured.count_total, 0);
     let fair = FairShare::builder(8, key).build().unwrap();
     assert_eq!(around_plain(fair.protocol(Plain::new())), 0);
 }

@@ -132,13 +132,13 @@ keeps_the_contract! {
     }).limit(2).waiting().check_http();
 
     fair_share_plain: Contract::new(|| {
-        let fair = FairShare::builder(5, by_fn(key::<u32>())).build().unwrap();
+        let fair = FairShare::builder(6, by_fn(key::<u32>())).build().unwrap();
         let watched = fair.clone();
         Fixture::new(fair.protocol(Plain::new())).in_use(move || watched.in_flight())
     }).limit(4).check_plain();
 
     fair_share_http: Contract::new(|| {
-        let fair = FairShare::builder(5, by_fn(key::<HttpRequest>())).build().unwrap();
+        let fair = FairShare::builder(6, by_fn(key::<HttpRequest>())).build().unwrap();
         let watched = fair.clone();
         Fixture::new(fair).in_use(move || watched.in_flight())
     }).limit(4).check_http();

@@ -7,14 +7,19 @@
 
 mod load;
 
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
 use buttress::criticality::{Everybody, peers_in};
 use buttress::key::PeerAddress;
 use buttress::{
     Bulkhead, Criticality, IncomingCriticality, OutgoingCriticality, Plain, Prioritized,
 };
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Request, Response, StatusCode};
 use load::{CAPACITY, Random, offer, service};
+use parking_lot::Mutex;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
@@ -62,6 +67,92 @@ async fn a_forged_header_is_ignored() {
     // A stranger without an address is one, too.
     let nameless = request(&["CRITICAL_PLUS"], None);
     assert_eq!(inside(ours, nameless).await, Criticality::Sheddable);
+}
+
+/// The header that a request has inside of a layer.
+async fn header_inside<L>(layer: L, request: Request<()>) -> Option<String>
+where
+    L: Layer<Seeing>,
+    L::Service: Service<Request<()>, Response = Option<String>, Error = Infallible>,
+{
+    let see: Seeing = service_fn(|request: Request<()>| {
+        let value = request.headers().get("x-criticality");
+        let value = value.map(|value| value.to_str().unwrap().to_owned());
+        std::future::ready(Ok(value))
+    });
+    layer.layer(see).oneshot(request).await.unwrap()
+}
+
+type Seeing = tower::util::ServiceFn<
+    fn(Request<()>) -> std::future::Ready<Result<Option<String>, Infallible>>,
+>;
+
+#[tokio::test]
+async fn a_header_that_is_not_believed_is_removed() {
+    let nobody = IncomingCriticality::new();
+    let forged = request(&["CRITICAL_PLUS"], None);
+    assert_eq!(header_inside(nobody, forged).await, None);
+    let everybody = IncomingCriticality::new().trusting(Everybody);
+    for values in [&["URGENT"][..], &["SHEDDABLE", "CRITICAL_PLUS"]] {
+        let unclear = request(values, None);
+        assert_eq!(header_inside(everybody.clone(), unclear).await, None);
+    }
+    let believed = request(&["SHEDDABLE"], None);
+    assert_eq!(
+        header_inside(everybody, believed).await.as_deref(),
+        Some("SHEDDABLE")
+    );
+}
+
+/// A front that works for its callers by calling another service: what that one sees.
+fn front(seen: &Arc<Mutex<Vec<String>>>) -> Router {
+    let seen = Arc::clone(seen);
+    let callee = service_fn(move |request: Request<Body>| {
+        let values = request.headers().get_all("x-criticality").iter();
+        seen.lock()
+            .extend(values.map(|v| v.to_str().unwrap().to_owned()));
+        std::future::ready(Ok::<_, Infallible>(Response::new(Body::empty())))
+    });
+    let client = OutgoingCriticality::new().layer(callee);
+    let (forwarding, asking) = (client.clone(), client);
+    Router::new()
+        // As a proxy does it.
+        .route(
+            "/forwarded",
+            get(|request: Request<Body>| forwarding.oneshot(request)),
+        )
+        .route(
+            "/asked",
+            get(|incoming: http::Extensions| {
+                let mut request = Request::new(Body::empty());
+                Criticality::of(&incoming).put(request.extensions_mut());
+                asking.oneshot(request)
+            }),
+        )
+        .layer(IncomingCriticality::new().trusting(peers_in(["10.0.0.0/8"]).unwrap()))
+}
+
+#[tokio::test]
+async fn a_criticality_goes_through_a_handler_to_its_callee() {
+    let seen = Arc::default();
+    let front = front(&seen);
+    let (ours, stranger) = ([10, 0, 0, 1], [203, 0, 113, 9]);
+    for (values, peer, expected) in [
+        (&["SHEDDABLE"][..], ours, "SHEDDABLE"),
+        (&["CRITICAL_PLUS"], ours, "CRITICAL_PLUS"),
+        (&[], ours, "CRITICAL"),
+        (&["CRITICAL_PLUS"], stranger, "CRITICAL"),
+        (&["CRITICAL_PLUS", "CRITICAL_PLUS"], ours, "CRITICAL"),
+    ] {
+        for path in ["/forwarded", "/asked"] {
+            let mut request = request(values, Some(peer)).map(|()| Body::empty());
+            *request.uri_mut() = path.parse().unwrap();
+            let answer = front.clone().oneshot(request).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK);
+            let passed_on = std::mem::take(&mut *seen.lock());
+            assert_eq!(passed_on, [expected], "{values:?} from {peer:?} at {path}");
+        }
+    }
 }
 
 #[tokio::test]

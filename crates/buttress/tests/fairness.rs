@@ -9,7 +9,7 @@
 mod load;
 
 use buttress::{Bulkhead, FairShare, Pace, Plain, SettingError, by_fn, guard};
-use load::{CAPACITY, Random, offer, service};
+use load::{CAPACITY, Random, Tally, offer, service};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -32,8 +32,7 @@ fn one_is_noisy(draw: f64) -> (u64, u64) {
 #[tokio::test(start_paused = true)]
 async fn one_noisy_tenant_is_refused_before_the_others() {
     let fair = FairShare::builder(36, by_fn(|call: &u64| Ok(*call)));
-    // With few slots, chance needs more of them free than the usual fifth.
-    let fair = fair.largest_share(0.6).build().unwrap();
+    let fair = fair.build().unwrap();
     let service = fair.protocol(Plain::new()).layer(service());
     let time = 5 * SECOND;
     let tallies = offer(
@@ -44,17 +43,77 @@ async fn one_noisy_tenant_is_refused_before_the_others() {
         one_is_noisy,
     )
     .await;
-    for tenant in 1..=9 {
-        assert!(
-            tallies[&tenant].part() > 0.99,
-            "{tenant}: {}",
-            tallies[&tenant].part()
-        );
-    }
+    let quiet = |of: fn(&Tally) -> usize| (1..=9).map(|n| of(&tallies[&n])).sum::<usize>() as f64;
+    let part = quiet(|tally| tally.answered.len()) / quiet(|tally| tally.offered);
+    assert!(part > 0.99, "{part}");
+    // None of them is much worse off than the others.
+    assert!((1..=9).all(|tenant| tallies[&tenant].part() > 0.97));
     assert!(tallies[&0].part() < 0.3);
     let answered: usize = tallies.values().map(|tally| tally.answered.len()).sum();
     assert!(answered as f64 > 0.9 * 5.0 * CAPACITY, "{answered}");
     assert_eq!(fair.in_flight(), 0);
+}
+
+/// A bulkhead for each tenant: what one that never answers fills is its own.
+#[tokio::test(start_paused = true)]
+async fn a_tenant_whose_calls_hang_fills_its_own_bulkhead_and_no_other() {
+    let key = || by_fn(|call: &u64| Ok(*call));
+    let slots = Bulkhead::builder(2).waiting_room(1, SECOND).by(key());
+    let slots = slots.build().unwrap();
+    let hang = service_fn(|tenant: u64| async move {
+        if tenant == 0 {
+            std::future::pending::<()>().await;
+        }
+        Ok::<_, BoxError>(())
+    });
+    let service = slots.protocol(Plain::new()).layer(hang);
+    let mut calls = JoinSet::new();
+    for _ in 0..10 {
+        calls.spawn(service.clone().oneshot(0));
+    }
+    for _ in 0..5 {
+        for tenant in 1..100 {
+            assert!(service.clone().oneshot(tenant).await.is_ok(), "{tenant}");
+        }
+    }
+    // Two hang; of the others one waited for a second.
+    tokio::time::sleep(2 * SECOND).await;
+    let mut refused = 0;
+    while let Some(answer) = calls.try_join_next() {
+        assert!(answer.unwrap().is_err());
+        refused += 1;
+    }
+    assert_eq!((refused, calls.len()), (8, 2));
+}
+
+/// Shuffle sharding: only who has the very same compartments goes down with it.
+#[tokio::test(start_paused = true)]
+async fn a_tenant_whose_calls_hang_takes_down_its_own_shard_only() {
+    let sharded = Bulkhead::builder(4).shuffle_sharded(8, 2, by_fn(|call: &u64| Ok(*call)));
+    let sharded = sharded.build().unwrap();
+    let hang = service_fn(|tenant: u64| async move {
+        if tenant == 0 {
+            std::future::pending::<()>().await;
+        }
+        Ok::<_, BoxError>(())
+    });
+    let service = sharded.protocol(Plain::new()).layer(hang);
+    let mut calls = JoinSet::new();
+    for _ in 0..100 {
+        calls.spawn(service.clone().oneshot(0));
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(sharded.in_flight(), 8);
+    let poisoned = sharded.shards().of(&0_u64);
+    let mut down = 0;
+    for tenant in 1..=280 {
+        let same = sharded.shards().of(&tenant).shared_with(&poisoned) == 2;
+        let answer = service.clone().oneshot(tenant).await;
+        assert_eq!(answer.is_err(), same, "{tenant}");
+        down += usize::from(same);
+    }
+    // One in 28 are ten.
+    assert!((3..20).contains(&down), "{down}");
 }
 
 /// What the other test would see without it.

@@ -116,10 +116,12 @@ async fn a_job_is_accepted_at_once_runs_and_is_answered_at_its_url() {
         assert_eq!(seen.status, StatusCode::CREATED);
         assert!(seen.report && seen.body == "all!");
     }
-    assert_eq!(
-        ask(&app, "DELETE", &url, "").await.status,
-        StatusCode::METHOD_NOT_ALLOWED
-    );
+    let head = ask(&app, "HEAD", &url, "").await;
+    assert!(head.status == StatusCode::CREATED && head.body.is_empty() && head.report);
+    let post = Request::post(&url).body(Body::empty()).unwrap();
+    let post = app.clone().oneshot(post).await.unwrap();
+    assert_eq!(post.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(post.headers()["allow"], "GET, HEAD, DELETE");
     assert_eq!(runs.load(Ordering::SeqCst), 1);
 }
 
@@ -243,6 +245,136 @@ async fn a_caller_that_goes_away_before_it_is_answered_has_done_nothing() {
     assert_eq!(runs.load(Ordering::SeqCst), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn senders_that_are_slow_keep_no_job_from_running() {
+    let (later, runs) = (small(), Arc::default());
+    let app = app(&later, &runs);
+    let (mut open, mut slow) = (Vec::new(), tokio::task::JoinSet::new());
+    for _ in 0..4 {
+        let (sender, body) = endless();
+        open.push(sender);
+        let request = Request::post("/reports").body(body).unwrap();
+        slow.spawn(app.clone().oneshot(request));
+        tokio::task::yield_now().await;
+    }
+    let job = accepted(&app, "one").await;
+    // They have their places in the queue, though.
+    let refused = ask(&app, "POST", "/reports", "one too many").await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    sleep(SECOND * 3 / 2).await;
+    assert_eq!(state(&app, &job).await.0, 201);
+    drop(open);
+    while let Some(answer) = slow.join_next().await {
+        assert_eq!(answer.unwrap().unwrap().status(), StatusCode::ACCEPTED);
+    }
+    later.drain().await;
+    assert_eq!(runs.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_cancelled_ends_and_is_forgotten() {
+    let (later, runs) = (small(), Arc::default());
+    let app = app(&later, &runs);
+    let mut urls = Vec::new();
+    for _ in 0..4 {
+        urls.push(accepted(&app, "one").await);
+    }
+    sleep(SECOND / 2).await;
+    // One that runs, and one that waits.
+    for url in [&urls[0], &urls[3]] {
+        assert_eq!(ask(&app, "DELETE", url, "").await.status, 204);
+        assert_eq!(state(&app, url).await.0, 404);
+        assert_eq!(ask(&app, "DELETE", url, "").await.status, 404);
+    }
+    sleep(SECOND / 100).await;
+    // The slot is the next one's.
+    assert_eq!((later.queued(), later.unfinished()), (0, 2));
+    assert_eq!(runs.load(Ordering::SeqCst), 3);
+    later.drain().await;
+    assert_eq!(later.results(), 2);
+    // One that is done.
+    assert_eq!(ask(&app, "DELETE", &urls[1], "").await.status, 204);
+    assert_eq!(later.results(), 1);
+    advance(61 * SECOND).await;
+    assert_eq!(later.results(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn grpc_is_refused_in_its_own_terms() {
+    let (later, runs) = (small(), Arc::default());
+    let request = Request::post("/reports")
+        .header("content-type", "application/grpc+proto")
+        .body(Body::empty())
+        .unwrap();
+    let answer = app(&later, &runs).oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.headers()["grpc-status"], "12");
+    assert_eq!(answer.headers()["content-type"], "application/grpc+proto");
+    assert!(
+        answer
+            .into_body()
+            .collect()
+            .await
+            .unwrap()
+            .to_bytes()
+            .is_empty()
+    );
+    assert_eq!(later.unfinished(), 0);
+}
+
+/// Below a nested router, the status URL is what clients see, or relative to what they asked.
+#[tokio::test(start_paused = true)]
+async fn a_status_url_is_found_below_a_nested_router() {
+    for prefix in ["/api/jobs/", "jobs/"] {
+        let later = RunLater::builder(prefix).build().unwrap();
+        let app = Router::new().nest("/api", app(&later, &Arc::default()));
+        let seen = ask(&app, "POST", "/api/reports", "one").await;
+        let location = seen.location.unwrap();
+        let name = location.strip_prefix(prefix).unwrap();
+        assert_eq!(state(&app, &format!("/api/jobs/{name}")).await.0, 202);
+        later.drain().await;
+        assert_eq!(state(&app, &format!("/api/jobs/{name}")).await.0, 201);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_tells_of_one_transmission_is_not_kept_and_neither_are_endless_header_fields() {
+    let later = RunLater::builder("/jobs/").build().unwrap();
+    let work = |request: Request<Body>| async move {
+        let long = request.uri().query().is_some();
+        let value = if long {
+            "x".repeat(17 * 1024)
+        } else {
+            "x".to_owned()
+        };
+        // As an answer to HEAD would have it.
+        let answer = Response::builder().header("content-length", "999");
+        answer
+            .header("x-report", value)
+            .body(Body::empty())
+            .unwrap()
+    };
+    let app = Router::new()
+        .route("/reports", axum::routing::any(work).layer(later.clone()))
+        .route_service("/jobs/{id}", later.status());
+    let mut urls = Vec::new();
+    for uri in ["/reports", "/reports?long"] {
+        urls.push(ask(&app, "POST", uri, "").await.location.unwrap());
+    }
+    later.drain().await;
+    let kept = Request::get(&urls[0]).body(Body::empty()).unwrap();
+    let kept = app.clone().oneshot(kept).await.unwrap();
+    assert!(kept.headers().contains_key("x-report"));
+    assert_ne!(
+        kept.headers()
+            .get("content-length")
+            .map(http::HeaderValue::as_bytes),
+        Some(&b"999"[..])
+    );
+    let (status, body) = state(&app, &urls[1]).await;
+    assert!(status == 500 && body.contains("too large"), "{body}");
+}
+
 fn endless() -> (tokio::sync::oneshot::Sender<()>, Body) {
     let (open, closed) = tokio::sync::oneshot::channel::<()>();
     let frames = futures_util::stream::once(async {
@@ -258,7 +390,15 @@ fn nonsense_is_refused_by_name() {
         builder.build().err().as_ref().map(SettingError::field)
     };
     let jobs = || RunLater::builder("/jobs/");
-    for prefix in ["", "/jobs", "/jö/", "/a b/", "/\n/"] {
+    for prefix in [
+        "",
+        "/jobs",
+        "/jö/",
+        "/a b/",
+        "/\n/",
+        "/jobs?name=/",
+        "/jobs#/",
+    ] {
         assert_eq!(
             field(RunLater::builder(prefix)),
             Some("prefix"),

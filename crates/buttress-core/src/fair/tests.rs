@@ -37,7 +37,7 @@ fn greedy<K: Key<u64>>(fair: &FairShare<K>, tenant: u64) -> Vec<Share> {
 fn one_that_is_alone_gets_most_and_leaves_room_for_the_next() {
     let fair = fair(100);
     let noisy = greedy(&fair, 1);
-    assert_eq!(noisy.len(), 80);
+    assert_eq!(noisy.len(), 70);
     let others: Vec<_> = (2..=20).map(|tenant| enter(&fair, tenant)).collect();
     assert!(others.iter().all(Option::is_some));
     drop((noisy, others));
@@ -53,7 +53,7 @@ fn those_that_want_everything_get_the_same() {
             held.extend(enter(&fair, tenant as u64));
         }
     }
-    assert!(shares.iter().all(|held| (29..=32).contains(&held.len())));
+    assert!(shares.iter().all(|held| (28..=30).contains(&held.len())));
     assert!(enter(&fair, 99).is_some());
 }
 
@@ -85,6 +85,20 @@ fn a_flood_of_tenants_takes_no_memory_and_is_forgotten() {
     let flood: Vec<_> = (0..900).map(|tenant| enter(&fair, tenant)).collect();
     assert!(flood.iter().all(Option::is_some));
     assert!((1_000..1_100).all(|tenant| enter(&fair, tenant).is_some()));
+}
+
+/// As many tenants as there are slots, each with one call: whom a new one shares counters with.
+#[test]
+fn tenants_hardly_ever_share_all_of_their_counters() {
+    let fair = fair(8_000);
+    let others: Vec<_> = (0..8_000)
+        .map(|tenant: u64| Share::take(&fair.shared, fair.cells(&tenant)).0)
+        .collect();
+    let seems_to_have_some = |tenant: &u64| fair.shared.counts(fair.cells(tenant)).1 > 0;
+    let mistaken = (10_000..110_000_u64).filter(seems_to_have_some).count();
+    assert!(mistaken < 100, "{mistaken} of 100 000");
+    drop(others);
+    assert_eq!(fair.taken(), 0);
 }
 
 #[test]
@@ -131,7 +145,7 @@ proptest! {
             let own = &mut held[tenant as usize];
             if enters {
                 let free = limit as usize - taken;
-                let expected = free > 0 && (own.is_empty() || own.len() < 4 * (free - 1));
+                let expected = free > 0 && (own.is_empty() || 3 * (own.len() + 1) <= 7 * (free - 1));
                 let share = enter(&fair, tenant);
                 prop_assert_eq!(share.is_some(), expected);
                 own.extend(share);

@@ -44,6 +44,10 @@ impl Waiter {
         self.turn.poll(now, &mut Context::from_waker(&waker))
     }
 
+    fn was_woken(&self) -> bool {
+        self.wakes.0.load(Ordering::SeqCst) > 0
+    }
+
     fn wants_to_be_polled(&self, now: Instant) -> bool {
         let woken = self.wakes.0.load(Ordering::SeqCst) > self.seen;
         woken || self.turn.wake_at.is_some_and(|at| at <= now)
@@ -134,6 +138,53 @@ fn who_would_wait_in_vain_is_refused_and_who_has_gone_is_not_run() {
     };
     assert_eq!(rejection.reason(), Reason::DeadlinePassed);
     assert_eq!(pacer.waiting(), 0);
+}
+
+#[test]
+fn who_would_be_served_at_its_very_deadline_is_refused_at_once() {
+    let now = start();
+    let pacer = ten_a_second(5, 10 * INTERVAL).looking(Until(now + INTERVAL));
+    let _ = pacer.admit(&(), &Now::at(now));
+    assert_eq!(refused(&pacer, now).reason(), Reason::DeadlinePassed);
+}
+
+/// As a future that somebody keeps and does not poll.
+#[test]
+fn who_does_not_come_for_its_turn_holds_nobody_up_for_longer_than_they_may_wait() {
+    let pacer = ten_a_second(5, 4 * INTERVAL);
+    let mut now = start();
+    let _ = pacer.admit(&(), &Now::at(now));
+    let mut forgotten = Waiter::new(wait(&pacer, now), 0, now);
+    let mut behind: Vec<_> = (1..4)
+        .map(|n| Waiter::new(wait(&pacer, now), n, now))
+        .collect();
+    let mut went = Vec::new();
+    for _ in 0..1_000 {
+        now += Duration::from_millis(1);
+        for waiter in &mut behind {
+            if waiter.wants_to_be_polled(now) {
+                match waiter.poll(now) {
+                    Poll::Ready(Ok(())) => went.push(waiter.number),
+                    Poll::Ready(Err(rejection)) => {
+                        assert_eq!(rejection.reason(), Reason::WaitedTooLong);
+                    }
+                    Poll::Pending => {}
+                }
+            }
+        }
+    }
+    assert_eq!(went, [1], "the others' time is up together with its");
+    assert_eq!(pacer.waiting(), 0);
+    assert!(forgotten.was_woken());
+    let Poll::Ready(Err(rejection)) = forgotten.poll(now) else {
+        panic!("it has lost its turn");
+    };
+    assert_eq!(rejection.reason(), Reason::WaitedTooLong);
+    // Those that come then go at the usual pace.
+    assert!(matches!(
+        pacer.admit(&(), &Now::at(now)),
+        Admission::Admitted(())
+    ));
 }
 
 #[test]

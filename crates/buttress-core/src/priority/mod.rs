@@ -1,6 +1,8 @@
 //! Refusing the least critical first.
 
 #[cfg(all(test, not(loom)))]
+mod loads;
+#[cfg(all(test, not(loom)))]
 mod tests;
 mod threshold;
 

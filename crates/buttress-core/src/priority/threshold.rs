@@ -135,8 +135,9 @@ impl Threshold {
         let refused = f64::from(self.refused.load(Ordering::Relaxed));
         let ahead = (passed + EACH_REFUSAL * refused - due) / quota.max(1.0);
         let shift = (STIFFNESS * ahead).clamp(-MOST_SHIFT, MOST_SHIFT);
-        // Negative numbers become 0.
-        (f64::from(bar) + f64::from(ONE) * shift) as u32
+        // Negative numbers become 0. It does not rise into a criticality of which all should pass: what
+        // the bar refuses is lost, and the shedder may still have room.
+        ((f64::from(bar) + f64::from(ONE) * shift) as u32).min(bar.next_multiple_of(ONE))
     }
 
     /// Ends the window if it is time, and returns how old the one is that the call falls in.
@@ -169,7 +170,7 @@ impl Threshold {
         let since = self.since.load(Ordering::Relaxed);
         let age = Duration::from_nanos(at.saturating_sub(since));
         let arrived = || self.arrived.iter().map(|n| n.load(Ordering::Relaxed));
-        let few = arrived().sum::<u32>() < ENOUGH_TO_JUDGE;
+        let few = arrived().sum::<u32>() < ENOUGH_TO_JUDGE && !self.is_suddenly_overloaded();
         if age.is_zero() || (few && age < 10 * self.settings.window) {
             return;
         }
@@ -182,8 +183,9 @@ impl Threshold {
         self.since.store(at, Ordering::Relaxed);
         let bar = course.next_bar(&Window {
             seconds: age.as_secs_f64(),
+            lengths: age.as_secs_f64() / self.settings.window.as_secs_f64(),
             whole: age >= self.settings.window,
-            stale: age >= 10 * self.settings.window,
+            stale: age >= 20 * self.settings.window,
             arrived: arrived.map(f64::from),
             passed: f64::from(passed),
             // Calls that waited may be refused in a later window than they came in.
@@ -222,6 +224,8 @@ impl fmt::Debug for Threshold {
 /// What was counted.
 struct Window {
     seconds: f64,
+    /// How many times the usual it lasted.
+    lengths: f64,
     /// It was not ended early.
     whole: bool,
     /// It lasted so long that what was known before is worth nothing.
@@ -251,7 +255,7 @@ impl Course {
         if window.refused > TOLERANCE * window.passed {
             self.offer_less(window);
         } else if window.had_bar {
-            self.offer_more();
+            self.offer_more(window);
         } else {
             self.target = None;
             self.known_limit = 0.0;
@@ -281,13 +285,13 @@ impl Course {
         self.step = STEP;
     }
 
-    fn offer_more(&mut self) {
+    fn offer_more(&mut self, window: &Window) {
         let Some(target) = &mut self.target else {
             return;
         };
         if *target < self.healthy * (1.0 - 2.0 * MARGIN) {
             // It had come to a halt, and works again.
-            *target = (2.0 * *target).min(self.healthy);
+            *target = (window.lengths.exp2() * *target).min(self.healthy);
             return;
         }
         *target *= 1.0 + self.step;
@@ -328,8 +332,8 @@ const WINDOW: Duration = Duration::from_millis(100);
 const MANY: u32 = 20;
 const MANY_AT_FIRST: u32 = 5;
 
-/// Fewer calls than this say little, so the window goes on.
-const ENOUGH_TO_JUDGE: u32 = 20;
+/// Fewer calls than this say little, so the window goes on, unless more than enough were refused.
+const ENOUGH_TO_JUDGE: u32 = 120;
 
 /// What part of its calls a shedder may refuse before it counts as too many. Its refusals meet all
 /// criticalities alike, so it is half of what the highest may lose if 99 % of them are to succeed.

@@ -69,7 +69,11 @@ impl Shards {
         (those * others) as f64 / self.count() as f64
     }
 
-    /// The compartments of a key.
+    /// The compartments of a key. They are the same in every process, in every release of this crate.
+    ///
+    /// What the key's `Hash` feeds in must be, too. So it is for strings, bytes, integers and what is
+    /// made of those. An IP address or a slice of integers counts differently on a machine with the other
+    /// byte order.
     pub fn of<K: Hash>(&self, key: &K) -> Shard {
         let hash = stable_hash(self.seed, key);
         let most = self.per_key as usize;
@@ -194,6 +198,26 @@ mod tests {
             assert!((part - shards.overlap(shared as u32)).abs() < 0.015);
         }
         assert!(members.iter().all(|part| (part - 0.125_f64).abs() < 0.01));
+    }
+
+    /// Were one of these to change, tenants would move when a service is upgraded, and while both
+    /// versions run, a poisonous one would take down two shards.
+    #[test]
+    fn the_compartments_of_a_key_never_change() {
+        use std::net::{IpAddr, Ipv6Addr};
+        let shards = Shards::new(8, 2).unwrap();
+        let members = |shard: Shard| shard.compartments().collect::<Vec<_>>();
+        assert_eq!(members(shards.of(&"tenant")), [0, 5]);
+        assert_eq!(members(shards.of(&"tenant".to_owned())), [0, 5]);
+        // As header fields are told apart.
+        assert_eq!(members(shards.of(&&b"tenant"[..])), [5, 4]);
+        assert_eq!(members(shards.of(&4711_u64)), [3, 0]);
+        assert_eq!(members(shards.of(&("tenant", 7_u32))), [5, 1]);
+        assert_eq!(members(shards.of(&IpAddr::from([192, 0, 2, 1]))), [5, 6]);
+        assert_eq!(members(shards.of(&IpAddr::V6(Ipv6Addr::LOCALHOST))), [1, 3]);
+        assert_eq!(members(shards.seed(7).of(&"tenant")), [4, 2]);
+        let many = Shards::new(2_048, 4).unwrap();
+        assert_eq!(members(many.of(&"tenant")), [1770, 1210, 196, 1670]);
     }
 
     #[test]

@@ -40,6 +40,9 @@ pub enum Discipline {
     /// The most critical first; of equals, first come, first served. If the room is full, the last
     /// to come of the least critical gives way to a newcomer who is more critical than it. Where
     /// nothing is [seen](crate::Look) in calls they are all equal.
+    ///
+    /// While more critical calls alone are too many, the least critical are never served: each waits
+    /// for the room's longest wait and is refused then, or gives way before.
     Priority,
 }
 
@@ -143,8 +146,8 @@ impl Order {
         matches!(self.discipline, Discipline::CoDel { .. })
     }
 
-    /// Somebody's turn has come: whether it waited too long.
-    pub(super) fn waited_too_long(&mut self, wait: Duration, now: Instant) -> bool {
+    /// The turn of somebody has come who may be the last in line: whether it waited too long.
+    pub(super) fn waited_too_long(&mut self, wait: Duration, last: bool, now: Instant) -> bool {
         let Discipline::CoDel { target, interval } = self.discipline else {
             return false;
         };
@@ -155,7 +158,9 @@ impl Order {
             shortest.wait = None;
             shortest.ends = Some(now + interval);
         }
-        shortest.wait = Some(shortest.wait.map_or(wait, |known| known.min(wait)));
+        // Behind the last there is no queue, however long it waited itself.
+        let counts = if last { Duration::ZERO } else { wait };
+        shortest.wait = Some(shortest.wait.map_or(counts, |known| known.min(counts)));
         shortest.overloaded && wait > 2 * target
     }
 }

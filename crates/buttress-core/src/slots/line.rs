@@ -156,7 +156,7 @@ impl Line {
                 };
                 let now = now();
                 let wait = now.saturating_duration_since(since);
-                if self.order.waited_too_long(wait, now) {
+                if self.order.waited_too_long(wait, self.len == 0, now) {
                     Standing::ServedTooLate
                 } else {
                     Standing::Served

@@ -133,6 +133,44 @@ fn loom_a_raised_limit_wakes_a_waiter() {
     });
 }
 
+#[test]
+fn loom_no_newcomer_overtakes_who_waits() {
+    loom::model(|| {
+        let slots = Slots::new(1)
+            .and_then(|slots| slots.waiting_room(2, Duration::from_secs(1)))
+            .unwrap();
+        let held = enter(&slots).unwrap();
+        let Admission::Wait(mut first) = slots.admit(&(), &now()) else {
+            panic!("the slot is taken");
+        };
+        let other = slots.clone();
+        let newcomer = spawn(move || {
+            // The first has not fetched its slot, so whatever is free is its.
+            assert!(matches!(other.admit(&(), &now()), Admission::Wait(_)));
+        });
+        drop(held);
+        newcomer.join().unwrap();
+        let slot = loom::future::block_on(poll_fn(|context| first.poll(&now(), context)));
+        drop(slot.unwrap());
+        assert_eq!((slots.taken(), slots.waiting()), (0, 0));
+    });
+}
+
+#[test]
+fn loom_a_raised_limit_frees_what_lies_at_hand_only_once() {
+    loom::model(|| {
+        let slots = Slots::new(1).unwrap();
+        drop(enter(&slots));
+        let other = slots.clone();
+        let thread = spawn(move || drop(enter(&other)));
+        slots.set_limit(2).unwrap();
+        thread.join().unwrap();
+        let held = (enter(&slots), enter(&slots));
+        assert!(held.0.is_some() && held.1.is_some());
+        assert!(enter(&slots).is_none());
+    });
+}
+
 /// One slot that is taken, and a room in which somebody waits already.
 fn contended(discipline: Discipline, rank: Criticality) -> (Slots<Sees>, Slot, Turn) {
     let slots = Slots::new(1)

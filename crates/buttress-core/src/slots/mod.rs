@@ -19,16 +19,15 @@ mod shared;
 mod shelf;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod turn;
 
 pub use discipline::Discipline;
 
 use crate::look::{Blind, Look};
 use crate::now::Now;
-use crate::outcome::Outcome;
-use crate::policy::{Admission, PerKey, Permit, Policy, Retention};
+use crate::policy::{Admission, PerKey, Policy, Retention};
 use crate::rejection::{Reason, Rejection};
 use crate::setting::{SettingError, check_duration, check_name, check_range};
-use line::{Place, Standing};
 use shared::{Joined, Room, Settings, Shared};
 use shelf::Shelf;
 use std::fmt;
@@ -37,6 +36,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 pub(crate) use shelf::{enough_for_this_machine, of_this_thread};
+pub(crate) use turn::{Slot, Turn};
 
 /// A number of slots, and a waiting room in front of them. Clones share both.
 ///
@@ -75,10 +75,11 @@ impl<L> Slots<L> {
     ///
     /// `places` is out of range, or `longest_wait` is 0 or longer than a year.
     pub fn waiting_room(self, places: u32, longest_wait: Duration) -> Result<Self, SettingError> {
+        let known = self.shared().settings.room;
         let room = Room {
             places: check_range("waiting_room.places", places, 1..=1_000_000)? as usize,
             longest_wait: check_duration("waiting_room.longest_wait", longest_wait)?,
-            discipline: Discipline::Fifo,
+            discipline: known.map_or(Discipline::Fifo, |room| room.discipline),
         };
         Ok(self.changed(|settings| settings.room = Some(room)))
     }
@@ -137,8 +138,8 @@ impl<L> Slots<L> {
     /// `limit` is 0.
     pub fn set_limit(&self, limit: u32) -> Result<(), SettingError> {
         let limit = check_range("limit", limit, 1..=u32::MAX)?;
-        self.shared().set_limit(limit);
-        self.clear_shelves();
+        let at_hand = || self.shelves.iter().map(|shelf| shelf.clear()).sum();
+        self.shared().set_limit(limit, at_hand);
         Ok(())
     }
 
@@ -193,8 +194,7 @@ impl<L> Slots<L> {
         self.shelves[0].shared()
     }
 
-    /// Puts what lies on shelves back, so that it is there for those in line and a lower limit
-    /// counts at once.
+    /// Puts what lies on shelves back, so that it is there for those in line.
     fn clear_shelves(&self) {
         let at_hand = self.shelves.iter().map(|shelf| shelf.clear()).sum();
         self.shared().give_back(at_hand);
@@ -225,7 +225,7 @@ impl<C: ?Sized, L: Look<C>> Policy<C> for Slots<L> {
     }
 
     fn wake_at(&self, turn: &Turn) -> Option<Instant> {
-        turn.until
+        turn.until()
     }
 }
 
@@ -252,12 +252,7 @@ impl<L> Slots<L> {
             Joined::Full => Admission::Refused(shared.rejection(Reason::BulkheadFull)),
             Joined::Standing(place) => {
                 let patience = now.instant().checked_add(room.longest_wait);
-                let turn = Turn {
-                    shelf: Arc::clone(shelf),
-                    place: Some(place),
-                    until: [patience, deadline].into_iter().flatten().min(),
-                    deadline,
-                };
+                let turn = Turn::new(shelf, place, patience, deadline);
                 // What was put on a shelf since the search is for the first in line.
                 self.clear_shelves();
                 Admission::Wait(turn)
@@ -313,123 +308,5 @@ impl<L> fmt::Debug for Slots<L> {
             .field("taken", &self.taken())
             .field("waiting", &self.waiting())
             .finish()
-    }
-}
-
-/// A slot that a call holds. Completing it and dropping it both give it back.
-#[must_use = "dropping it gives the slot back"]
-pub struct Slot {
-    shelf: Arc<Shelf>,
-}
-
-impl Slot {
-    #[inline]
-    fn on(shelf: &Arc<Shelf>) -> Self {
-        Self {
-            shelf: Arc::clone(shelf),
-        }
-    }
-}
-
-impl Permit for Slot {
-    const WANTS_OUTCOME: bool = false;
-
-    #[inline]
-    fn complete(self, _: Outcome, _: &Now) {}
-}
-
-impl Drop for Slot {
-    #[inline]
-    fn drop(&mut self) {
-        self.shelf.put();
-    }
-}
-
-impl fmt::Debug for Slot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slot").finish_non_exhaustive()
-    }
-}
-
-/// A call's place in the waiting line. Dropping it leaves the line, and passes on a slot that had
-/// come its way already.
-#[must_use = "dropping it leaves the line"]
-pub struct Turn {
-    shelf: Arc<Shelf>,
-    /// `None` once the answer has been given.
-    place: Option<Place>,
-    until: Option<Instant>,
-    /// When its caller goes away.
-    deadline: Option<Instant>,
-}
-
-impl Turn {
-    /// When it must be polled even if nothing wakes it.
-    pub(crate) const fn until(&self) -> Option<Instant> {
-        self.until
-    }
-
-    pub(crate) fn poll(
-        &mut self,
-        now: &Now,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<Slot, Rejection>> {
-        let Some(place) = self.place else {
-            return Poll::Pending;
-        };
-        let shared = self.shelf.shared();
-        let standing = shared.poll_grant(place, now, context.waker());
-        let passed = |instant: Option<Instant>| instant.is_some_and(|at| now.instant() >= at);
-        if standing == Standing::Waits {
-            if !passed(self.until) {
-                return Poll::Pending;
-            }
-            self.leave();
-            let reason = Self::reason(passed(self.deadline));
-            return Poll::Ready(Err(self.shelf.shared().rejection(reason)));
-        }
-        self.place = None;
-        if standing == Standing::Displaced {
-            return Poll::Ready(Err(shared.rejection(Reason::BulkheadFull)));
-        }
-        let late = passed(self.deadline);
-        if late || standing == Standing::ServedTooLate {
-            // Nobody needs it any more: the next one does.
-            shared.give_back(1);
-            return Poll::Ready(Err(shared.rejection(Self::reason(late))));
-        }
-        Poll::Ready(Ok(Slot::on(&self.shelf)))
-    }
-
-    const fn reason(deadline_passed: bool) -> Reason {
-        if deadline_passed {
-            Reason::DeadlinePassed
-        } else {
-            Reason::WaitedTooLong
-        }
-    }
-
-    fn leave(&mut self) {
-        let Some(place) = self.place.take() else {
-            return;
-        };
-        let shared = self.shelf.shared();
-        if shared.leave(place) {
-            shared.give_back(1);
-        }
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.leave();
-    }
-}
-
-impl fmt::Debug for Turn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn")
-            .field("until", &self.until)
-            .finish_non_exhaustive()
     }
 }

@@ -8,10 +8,12 @@ use super::tests::{PATIENCE, Sees, Waiter, start};
 use super::*;
 use crate::criticality::Criticality;
 use proptest::prelude::*;
+use std::collections::VecDeque;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Call(usize, Option<u64>),
+    /// Its criticality, when its caller goes away, and whether that is at the moment of its turn.
+    Call(usize, Option<u64>, bool),
     End(prop::sample::Index),
     GiveUp(prop::sample::Index),
     SetLimit(u32),
@@ -21,7 +23,8 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let deadline = prop_oneof![3 => Just(None), 1 => (1_u64..90).prop_map(Some)];
     prop_oneof![
-        5 => (0_usize..4, deadline).prop_map(|(rank, deadline)| Step::Call(rank, deadline)),
+        5 => (0_usize..4, deadline, prop::bool::weighted(0.2))
+            .prop_map(|(rank, deadline, leaves)| Step::Call(rank, deadline, leaves)),
         3 => any::<prop::sample::Index>().prop_map(Step::End),
         1 => any::<prop::sample::Index>().prop_map(Step::GiveUp),
         1 => (1_u32..6).prop_map(Step::SetLimit),
@@ -41,14 +44,26 @@ struct Model {
     line: Vec<Modelled>,
     busy_since: Option<Instant>,
     latest: Instant,
+    delay: Delay,
+}
+
+/// The model of a controlled delay: the shortest wait of an interval, and whether that of the one
+/// before was too long.
+#[derive(Default)]
+struct Delay {
+    shortest: Option<Duration>,
+    ends: Option<Instant>,
+    overloaded: bool,
 }
 
 #[derive(Clone, Copy)]
 struct Modelled {
     number: usize,
     rank: usize,
+    since: Instant,
     until: Instant,
     deadline: Option<Instant>,
+    leaves: bool,
 }
 
 impl Model {
@@ -85,8 +100,32 @@ impl Model {
         let removed = self.line.remove(index);
         if self.line.is_empty() {
             self.busy_since = None;
+            self.delay.shortest = Some(Duration::ZERO);
         }
         removed
+    }
+
+    /// Whether it is too late for one whose turn has just come.
+    fn is_too_late(&mut self, served: &Modelled, now: Instant) -> bool {
+        let Discipline::CoDel { target, interval } = self.discipline else {
+            return false;
+        };
+        let wait = now - served.since;
+        let delay = &mut self.delay;
+        let ends = *delay.ends.get_or_insert(now + interval);
+        if now >= ends {
+            delay.overloaded = delay.shortest.is_some_and(|wait| wait > target);
+            delay.shortest = None;
+            delay.ends = Some(now + interval);
+        }
+        // With nobody behind it, there is no queue.
+        let counts = if self.line.is_empty() {
+            Duration::ZERO
+        } else {
+            wait
+        };
+        delay.shortest = Some(delay.shortest.map_or(counts, |known| known.min(counts)));
+        delay.overloaded && wait > 2 * target
     }
 }
 
@@ -121,11 +160,12 @@ fn agree_with_the_model(
         line: Vec::new(),
         busy_since: None,
         latest: now,
+        delay: Delay::default(),
     };
     let (mut running, mut waiters, mut calls) = (Vec::new(), Vec::<Waiter>::new(), 0);
     for step in steps {
         match step {
-            Step::Call(rank, deadline) => {
+            Step::Call(rank, deadline, leaves) => {
                 calls += 1;
                 let deadline = deadline.map(|time| now + Duration::from_millis(time));
                 let has_slot = model.line.is_empty() && model.running < model.limit;
@@ -155,6 +195,8 @@ fn agree_with_the_model(
                         model.line.push(Modelled {
                             number: calls,
                             rank,
+                            since: now,
+                            leaves,
                             until: deadline.map_or(patience, |at| at.min(patience)),
                             deadline,
                         });
@@ -188,21 +230,38 @@ fn agree_with_the_model(
         }
         // Whose turn it is gets what is free, has been woken for it, and leaves it to the next if
         // nobody needs the work any more.
-        while model.running < model.limit
-            && let Some(index) = model.next()
-        {
-            let next = model.remove(index);
+        let mut due = VecDeque::new();
+        loop {
+            while model.running + due.len() < model.limit
+                && let Some(index) = model.next()
+            {
+                due.push_back(model.remove(index));
+            }
+            let Some(next) = due.pop_front() else {
+                break;
+            };
             let mut waiter = take(&mut waiters, next.number);
             prop_assert!(waiter.was_woken());
+            if next.leaves {
+                drop(waiter);
+                continue;
+            }
+            let too_late = model.is_too_late(&next, now);
+            let gone = next.deadline.is_some_and(|at| at <= now);
             match waiter.poll(now) {
                 Poll::Ready(Ok(slot)) => {
-                    prop_assert!(next.deadline.is_none_or(|at| at > now));
+                    prop_assert!(!gone && !too_late);
                     model.running += 1;
                     running.push(slot);
                 }
                 Poll::Ready(Err(rejection)) => {
-                    prop_assert_eq!(rejection.reason(), Reason::DeadlinePassed);
-                    prop_assert!(next.deadline.is_some_and(|at| at <= now));
+                    prop_assert!(gone || too_late);
+                    let reason = if gone {
+                        Reason::DeadlinePassed
+                    } else {
+                        Reason::WaitedTooLong
+                    };
+                    prop_assert_eq!(rejection.reason(), reason);
                 }
                 Poll::Pending => {
                     return Err(TestCaseError::fail(
@@ -259,5 +318,11 @@ proptest! {
     fn a_controlled_delay_that_is_short_agrees_with_the_model(limit in 1_u32..4, places in 0_u32..5, steps in steps()) {
         let discipline = Discipline::CoDel { target: PATIENCE, interval: TURNS_ROUND };
         agree_with_the_model(discipline, limit, places, steps)?;
+    }
+
+    #[test]
+    fn a_controlled_delay_agrees_with_the_model(limit in 1_u32..4, places in 0_u32..9, steps in steps()) {
+        let (target, interval) = (Duration::from_millis(5), Duration::from_millis(20));
+        agree_with_the_model(Discipline::CoDel { target, interval }, limit, places, steps)?;
     }
 }

@@ -58,8 +58,13 @@ impl Shared {
         self.limit.load(Ordering::Acquire)
     }
 
-    pub(super) fn set_limit(&self, limit: u32) {
+    /// Changes the limit and puts `at_hand` slots back, which are taken from the shelves after the
+    /// change, so that a lower limit counts for them, too.
+    pub(super) fn set_limit(&self, limit: u32, at_hand: impl FnOnce() -> usize) {
         self.limit.store(limit, Ordering::Release);
+        self.state.fetch_sub(at_hand() * ONE, Ordering::AcqRel);
+        // Whoever is about to wait may have read the old limit and not yet said that it waits, but
+        // it holds the line's lock. So the line is looked at whatever the state says.
         self.hand_over();
     }
 

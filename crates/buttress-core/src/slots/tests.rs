@@ -149,6 +149,54 @@ fn a_standing_queue_is_dropped_and_a_burst_is_not() {
 }
 
 #[test]
+fn an_overload_is_no_reason_to_drop_a_burst_an_hour_later() {
+    let mut now = start();
+    let (slots, slot, line) = full(Discipline::codel(), 2, &mut now);
+    let mut held = Some(slot);
+    // The second waits for longer than an interval, and nobody is behind it.
+    for (mut waiter, wait) in line.into_iter().zip([20, 150]) {
+        now += Duration::from_millis(wait);
+        drop(held.take());
+        let Poll::Ready(Ok(slot)) = waiter.poll(now) else {
+            panic!("there was no queue in the interval before");
+        };
+        held = Some(slot);
+    }
+    now += Duration::from_secs(3_600);
+    let burst: Vec<_> = (0..3)
+        .map(|number| stand(&slots, number, &mut now))
+        .collect();
+    now += Duration::from_millis(15);
+    for mut waiter in burst {
+        drop(held.take());
+        let Poll::Ready(Ok(slot)) = waiter.poll(now) else {
+            panic!("a burst may wait");
+        };
+        held = Some(slot);
+    }
+}
+
+#[test]
+fn a_changed_limit_counts_for_what_lies_at_hand_and_for_those_in_line() {
+    let mut now = start();
+    let (slots, slot, mut line) = full(Discipline::Fifo, 3, &mut now);
+    slots.set_limit(3).unwrap();
+    let woken: Vec<_> = line.iter().map(Waiter::was_woken).collect();
+    assert_eq!(woken, [true, true, false]);
+    let served: Vec<_> = line.iter_mut().map(|waiter| waiter.poll(now)).collect();
+    assert_eq!((slots.taken(), slots.waiting()), (3, 1));
+    drop((served, line, slot));
+    // All three lie at hand now.
+    slots.set_limit(1).unwrap();
+    let held = slots.admit(&(), &Now::at(now));
+    assert!(matches!(held, Admission::Admitted(_)));
+    assert!(matches!(
+        slots.admit(&(), &Now::at(now)),
+        Admission::Wait(_)
+    ));
+}
+
+#[test]
 fn the_newest_is_first_once_a_queue_has_stood_and_the_oldest_again_when_it_is_gone() {
     let mut now = start();
     let (slots, slot, mut line) = full(Discipline::adaptive_lifo(), 3, &mut now);
@@ -166,6 +214,29 @@ fn the_newest_is_first_once_a_queue_has_stood_and_the_oldest_again_when_it_is_go
     let (_, slot, mut line) = full(Discipline::adaptive_lifo(), 2, &mut now);
     drop(slot);
     assert!(matches!(line.remove(0).poll(now), Poll::Ready(Ok(_))));
+}
+
+#[test]
+fn a_room_that_is_made_larger_keeps_its_discipline() {
+    let slots = Slots::new(1)
+        .and_then(|slots| slots.waiting_room(1, PATIENCE))
+        .and_then(|slots| slots.discipline(Discipline::Priority))
+        .and_then(|slots| slots.waiting_room(2, PATIENCE))
+        .unwrap()
+        .looking(Sees);
+    let now = start();
+    let enter = |criticality| slots.admit(&(criticality, None), &Now::at(now));
+    let held = enter(Criticality::Critical);
+    let (Admission::Wait(low), Admission::Wait(high)) = (
+        enter(Criticality::Sheddable),
+        enter(Criticality::CriticalPlus),
+    ) else {
+        panic!("there is room for two");
+    };
+    let (mut low, mut high) = (Waiter::new(low, 0), Waiter::new(high, 1));
+    drop(held);
+    assert!(low.poll(now).is_pending());
+    assert!(matches!(high.poll(now), Poll::Ready(Ok(_))));
 }
 
 #[test]

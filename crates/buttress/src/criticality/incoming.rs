@@ -15,7 +15,8 @@ use tower_service::Service;
 /// route, or what a closure finds. By default it stays what a layer further out said, or else
 /// `CRITICAL`.
 ///
-/// Put it outside of what sheds load. Storing a criticality other than the default allocates.
+/// A header that is not believed is removed, so that a proxy which passes requests on does not make it
+/// its own word. Put the layer outside of what sheds load. Storing a criticality other than the default allocates.
 ///
 /// ```
 /// use buttress::criticality::{Criticality, Everybody, IncomingCriticality};
@@ -91,19 +92,16 @@ impl<T, L> IncomingCriticality<T, L> {
         }
     }
 
-    fn of<B>(&self, request: &Request<B>) -> Criticality
+    /// What the request's header says, if that is to be believed.
+    fn stated<B>(&self, request: &Request<B>) -> Option<Criticality>
     where
         T: Trust<Request<B>>,
-        L: Look<Request<B>>,
     {
         let mut values = request.headers().get_all(&self.header).iter();
-        if let (Some(value), None) = (values.next(), values.next())
-            && let Some(criticality) = Criticality::parse(value.as_bytes())
-            && self.trust.trusts(request)
-        {
-            return criticality;
-        }
-        self.otherwise.criticality(request)
+        let (Some(value), None) = (values.next(), values.next()) else {
+            return None;
+        };
+        Criticality::parse(value.as_bytes()).filter(|_| self.trust.trusts(request))
     }
 }
 
@@ -141,7 +139,12 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> S::Future {
-        let criticality = self.settings.of(&request);
+        let settings = &self.settings;
+        let criticality = settings.stated(&request).unwrap_or_else(|| {
+            // So that whoever passes the request on does not pass on what a stranger wrote.
+            request.headers_mut().remove(&settings.header);
+            settings.otherwise.criticality(&request)
+        });
         criticality.put(request.extensions_mut());
         self.inner.call(request)
     }

@@ -25,6 +25,31 @@
 //! // What works for the incoming request is as critical as it is.
 //! Criticality::of(incoming.extensions()).put(outgoing.extensions_mut());
 //! ```
+//!
+//! In axum, a handler takes the request, or its `http::Extensions`. `Extension<Criticality>` is not for
+//! this: the default criticality is not stored, so that extractor would refuse ordinary calls.
+//!
+//! ```
+//! use axum::body::Body;
+//! use buttress::Criticality;
+//! use buttress::criticality::OutgoingCriticality;
+//! use http::{Extensions, Request};
+//! use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # async fn send(_: Request<Body>) -> Result<http::Response<Body>, BoxError> { Err("offline".into()) }
+//! async fn handler(incoming: Extensions) -> String {
+//!     let client = ServiceBuilder::new()
+//!         .layer(OutgoingCriticality::new())
+//!         .service(service_fn(send));
+//!     let mut request = Request::new(Body::empty());
+//!     Criticality::of(&incoming).put(request.extensions_mut());
+//!     match client.oneshot(request).await {
+//!         Ok(response) => response.status().to_string(),
+//!         Err(error) => error.to_string(),
+//!     }
+//! }
+//! # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(handler));
+//! ```
 
 mod incoming;
 mod outgoing;

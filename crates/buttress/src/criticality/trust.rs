@@ -1,8 +1,10 @@
 use crate::key::{network, peer_address};
-use buttress_core::SettingError;
+use buttress_core::{MissingKey, SettingError};
 use http::Request;
 use ipnet::IpNet;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Says whose word counts. A closure from the call to a `bool` does.
 pub trait Trust<C: ?Sized> {
@@ -22,11 +24,12 @@ pub struct Everybody;
 #[derive(Clone, Debug)]
 pub struct PeersIn {
     networks: Arc<[IpNet]>,
+    reported: Arc<AtomicBool>,
 }
 
 /// Believes callers whose connection comes from these networks, given as `address/bits` or as single
 /// addresses. The address is the one that [`peer`](crate::key::peer) tells calls apart by; a caller
-/// without one is a stranger.
+/// without one is a stranger, and the log says once what to do about it.
 ///
 /// # How it fails when misused
 ///
@@ -51,7 +54,10 @@ pub fn peers_in<'a>(networks: impl IntoIterator<Item = &'a str>) -> Result<Peers
         let allowed = "at least one network";
         return Err(SettingError::new("peers_in", "empty", allowed));
     }
-    Ok(PeersIn { networks })
+    Ok(PeersIn {
+        networks,
+        reported: Arc::default(),
+    })
 }
 
 impl<C: ?Sized> Trust<C> for Nobody {
@@ -68,12 +74,29 @@ impl<C: ?Sized> Trust<C> for Everybody {
 
 impl<B> Trust<Request<B>> for PeersIn {
     fn trusts(&self, call: &Request<B>) -> bool {
-        peer_address(call.extensions()).is_ok_and(|address| {
-            let address = address.to_canonical();
-            self.networks
-                .iter()
-                .any(|network| network.contains(&address))
-        })
+        match peer_address(call.extensions()) {
+            Ok(address) => self.has(address.to_canonical()),
+            Err(missing) => {
+                self.report(missing);
+                false
+            }
+        }
+    }
+}
+
+impl PeersIn {
+    fn has(&self, address: IpAddr) -> bool {
+        let mut networks = self.networks.iter();
+        networks.any(|network| network.contains(&address))
+    }
+
+    /// A service that knows no addresses trusts nobody, which would go unnoticed.
+    fn report(&self, missing: MissingKey) {
+        if let MissingKey::NotSetUp(remedy) = missing
+            && !self.reported.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!("no caller's criticality is believed: {remedy}");
+        }
     }
 }
 

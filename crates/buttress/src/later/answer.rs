@@ -1,14 +1,13 @@
 //! Answers that are kept, and those that the layer gives itself.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// A job's answer.
-#[derive(Clone)]
 pub(super) struct Kept {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
@@ -25,10 +24,33 @@ impl Kept {
         }
     }
 
-    pub(super) fn response<B: From<Bytes>>(self) -> Response<B> {
-        let mut response = Response::new(B::from(self.body));
+    /// The service's answer, unless its header fields are too long to be kept.
+    pub(super) fn of(head: http::response::Parts, body: Bytes) -> Self {
+        let mut headers = head.headers;
+        // They tell of one transmission of the answer, and this is for others.
+        for name in [
+            header::CONNECTION,
+            header::CONTENT_LENGTH,
+            header::TRAILER,
+            header::TRANSFER_ENCODING,
+        ] {
+            headers.remove(name);
+        }
+        let length = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
+        if headers.iter().map(length).sum::<usize>() > MOST_HEADERS {
+            return Self::failed(&RESULT_TOO_LARGE);
+        }
+        Self {
+            status: head.status,
+            headers,
+            body,
+        }
+    }
+
+    pub(super) fn response<B: From<Bytes>>(&self) -> Response<B> {
+        let mut response = Response::new(B::from(self.body.clone()));
         *response.status_mut() = self.status;
-        *response.headers_mut() = self.headers;
+        *response.headers_mut() = self.headers.clone();
         response
     }
 }
@@ -89,7 +111,7 @@ problem!(
     METHOD_NOT_ALLOWED,
     "405",
     "Method Not Allowed",
-    "a job's state can be asked for with GET and HEAD"
+    "a job's state can be asked for with GET and HEAD, and ended with DELETE"
 );
 problem!(
     REQUEST_TOO_LARGE,
@@ -105,6 +127,33 @@ problem!(
     "Bad Request",
     "the request's body cannot be read"
 );
+
+/// To a method that has no meaning for a job.
+pub(super) fn only_asking<B: From<Bytes>>() -> Response<B> {
+    let mut response = Kept::failed(&ONLY_ASKING).response();
+    let methods = HeaderValue::from_static("GET, HEAD, DELETE");
+    response.headers_mut().insert(header::ALLOW, methods);
+    response
+}
+
+/// The job has been forgotten as its caller wished.
+pub(super) fn forgotten<B: From<Bytes>>() -> Response<B> {
+    let mut response = Response::new(B::from(Bytes::new()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// To a gRPC request of that content type: gRPC has no answer that says "later".
+pub(super) fn not_in_grpc<B: From<Bytes>>(content_type: HeaderValue) -> Response<B> {
+    let mut response = Response::new(B::from(Bytes::new()));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, content_type);
+    // UNIMPLEMENTED
+    headers.insert("grpc-status", HeaderValue::from_static("12"));
+    let message = "this runs later, and gRPC has no way to be told so";
+    headers.insert("grpc-message", HeaderValue::from_static(message));
+    response
+}
 
 /// "Not yet", and where to ask again if that is new.
 pub(super) fn accepted<B: From<Bytes>>(
@@ -125,12 +174,21 @@ pub(super) fn accepted<B: From<Bytes>>(
 pub(super) const QUEUED: &str = r#"{"state":"queued"}"#;
 pub(super) const RUNNING: &str = r#"{"state":"running"}"#;
 
+/// The most bytes of a result's header fields.
+const MOST_HEADERS: usize = 16 * 1024;
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// The body of a status URL's answer.
 #[derive(Clone, Debug, Default)]
 pub struct KeptBody(Bytes);
+
+impl KeptBody {
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+}
 
 impl From<Bytes> for KeptBody {
     fn from(bytes: Bytes) -> Self {

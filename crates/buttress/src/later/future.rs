@@ -1,8 +1,9 @@
 use super::answer::{Kept, KeptBody, Problem, QUEUED, REQUEST_BROKEN, REQUEST_TOO_LARGE, accepted};
 use super::job::{Place, spawn};
-use super::layer::Shared;
 use super::service::refusal;
-use buttress_core::{Reason, Rejection};
+use super::store::Reserved;
+use crate::clock;
+use buttress_core::{Admission, Now, Policy, Reason, Rejection};
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response, request};
 use http_body::Body;
@@ -10,7 +11,6 @@ use pin_project::pin_project;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
 
@@ -40,8 +40,7 @@ enum State<S, B> {
 /// What the job needs, until there is one.
 struct Rest<S> {
     service: S,
-    shared: Arc<Shared>,
-    place: Place,
+    reserved: Reserved,
     head: request::Parts,
 }
 
@@ -52,12 +51,7 @@ impl<S, B> LaterFuture<S, B> {
         }
     }
 
-    pub(super) fn accept(
-        service: S,
-        shared: Arc<Shared>,
-        place: Place,
-        request: Request<B>,
-    ) -> Self {
+    pub(super) fn accept(service: S, reserved: Reserved, request: Request<B>) -> Self {
         let (head, body) = request.into_parts();
         Self {
             state: State::Reading {
@@ -65,8 +59,7 @@ impl<S, B> LaterFuture<S, B> {
                 read: BytesMut::new(),
                 rest: Some(Rest {
                     service,
-                    shared,
-                    place,
+                    reserved,
                     head,
                 }),
             },
@@ -95,7 +88,8 @@ where
                     .map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer)));
             }
             StateProjection::Reading { body, read, rest } => {
-                let Some(max_body) = rest.as_ref().map(|rest| rest.shared.max_body) else {
+                let Some(max_body) = rest.as_ref().map(|rest| rest.reserved.shared().max_body)
+                else {
                     return Poll::Pending;
                 };
                 let result = ready!(poll_whole(body, read, max_body, context));
@@ -125,18 +119,25 @@ impl<S> Rest<S> {
         R::Data: Send,
         R::Error: Send,
     {
-        let name = self.shared.name;
+        let shared = self.reserved.shared();
+        let name = shared.name;
         // Its caller does not wait for the job.
         self.head.extensions.remove::<crate::Deadline>();
         let request = Request::from_parts(self.head, B::from(body));
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return refusal(request, Rejection::new(Reason::Overloaded, name));
         };
-        let Ok(id) = self.shared.store.add() else {
+        // Whoever has reserved a place finds one.
+        let place = match shared.slots.admit(&(), &Now::lazy(clock::now)) {
+            Admission::Admitted(slot) => Place::Slot(slot),
+            Admission::Wait(turn) => Place::Turn(turn),
+            Admission::Refused(rejection) => return refusal(request, rejection),
+        };
+        let Ok(id) = shared.store.add() else {
             return refusal(request, Rejection::new(Reason::Draining, name));
         };
-        let location = self.shared.location(id);
-        spawn(&runtime, self.shared, id, self.place, self.service, request);
+        let location = shared.location(id);
+        spawn(&runtime, self.reserved, id, place, self.service, request);
         accepted(QUEUED, Some(location))
     }
 }

@@ -2,10 +2,10 @@
 
 use super::answer::{BROKEN, Kept, RESULT_TOO_LARGE, WAITED_TOO_LONG};
 use super::future::{Unread, poll_whole};
-use super::layer::Shared;
+use super::store::Reserved;
 use crate::guard::Line;
 use buttress_core::{Policy, Slots};
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::{Request, Response};
 use http_body::Body;
 use std::future::poll_fn;
@@ -22,7 +22,7 @@ pub(super) enum Place {
 
 pub(super) fn spawn<S, B, R>(
     runtime: &Handle,
-    shared: Arc<Shared>,
+    reserved: Reserved,
     id: u128,
     place: Place,
     service: S,
@@ -36,13 +36,14 @@ pub(super) fn spawn<S, B, R>(
     R::Data: Send,
     R::Error: Send,
 {
+    let shared = Arc::clone(reserved.shared());
+    let its = Arc::clone(&shared);
     let unfinished = Unfinished {
-        shared: Arc::clone(&shared),
+        reserved,
         id,
         kept: None,
     };
-    // Nobody waits for it but through the store.
-    drop(runtime.spawn(async move {
+    let task = runtime.spawn(async move {
         let slot = match place {
             Place::Slot(slot) => Ok(slot),
             Place::Turn(turn) => {
@@ -57,7 +58,8 @@ pub(super) fn spawn<S, B, R>(
         let kept = run(service, request, shared.max_body).await;
         drop(slot);
         unfinished.end(kept);
-    }));
+    });
+    its.store.started(id, task.abort_handle());
 }
 
 async fn run<S, B, R>(mut service: S, request: Request<B>, max_body: usize) -> Kept
@@ -77,23 +79,15 @@ where
     let (mut body, mut read) = (pin!(body), BytesMut::new());
     let whole = poll_fn(|context| poll_whole(body.as_mut(), &mut read, max_body, context)).await;
     match whole {
-        Ok(body) => kept(head, body),
+        Ok(body) => Kept::of(head, body),
         Err(Unread::TooLarge) => Kept::failed(&RESULT_TOO_LARGE),
         Err(Unread::Broken) => Kept::failed(&BROKEN),
     }
 }
 
-fn kept(head: http::response::Parts, body: Bytes) -> Kept {
-    Kept {
-        status: head.status,
-        headers: head.headers,
-        body,
-    }
-}
-
 /// Sees to it that a job has a result, also if it panics or its runtime ends.
 struct Unfinished {
-    shared: Arc<Shared>,
+    reserved: Reserved,
     id: u128,
     kept: Option<Kept>,
 }
@@ -108,6 +102,6 @@ impl Drop for Unfinished {
     fn drop(&mut self) {
         let kept = self.kept.take();
         let kept = kept.unwrap_or_else(|| Kept::failed(&BROKEN));
-        self.shared.store.finish(self.id, kept);
+        self.reserved.shared().store.finish(self.id, kept);
     }
 }

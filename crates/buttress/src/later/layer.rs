@@ -17,8 +17,9 @@ use tower_layer::Layer;
 /// before has done nothing; after that, the job runs without it, and its
 /// [`Deadline`](crate::Deadline) does not count for the job. Trailers of the request are not kept.
 ///
-/// A call takes its place when it comes, before its body is read, and a sender that sends slowly
-/// keeps it: put a [`Timeout`](crate::Timeout) outside.
+/// A call takes its place in the queue when it comes, before its body is read, and a sender that
+/// sends slowly keeps it: put a [`Timeout`](crate::Timeout) outside. Jobs run meanwhile. gRPC requests
+/// are refused with `UNIMPLEMENTED`, since gRPC has no way to be told "later".
 ///
 /// Jobs are tasks of tokio's runtime.
 #[derive(Clone)]
@@ -37,6 +38,10 @@ pub(super) struct Shared {
 impl RunLater {
     /// Jobs whose status URL is `prefix` and the job's name, for instance `/jobs/`. Serve
     /// [`status`](Self::status) there.
+    ///
+    /// It is sent as it is, so below a nested router it is the whole path that clients see, such as
+    /// `/api/jobs/`. A relative one counts from the URL that was asked: `jobs/` and a call to
+    /// `/api/reports` make `/api/jobs/…`.
     pub fn builder(prefix: &'static str) -> RunLaterBuilder {
         RunLaterBuilder {
             prefix,
@@ -142,7 +147,8 @@ impl RunLaterBuilder {
     }
 
     /// The most bytes of a request's or a result's body: 1 to 2³⁰, 64 KiB by default. A larger
-    /// request is answered with 413; a larger result is a failure.
+    /// request is answered with 413; a larger result is a failure, and so is one with more than 16 KiB
+    /// of header fields.
     pub fn max_body(mut self, bytes: u32) -> Self {
         self.max_body = bytes;
         self
@@ -160,12 +166,12 @@ impl RunLaterBuilder {
     ///
     /// Names the first setting that makes no sense, its value and what is allowed.
     pub fn build(self) -> Result<RunLater, SettingError> {
-        let printable = |byte: u8| (0x21..0x7f).contains(&byte);
-        if !self.prefix.ends_with('/') || !self.prefix.bytes().all(printable) {
+        let of_a_path = |byte: u8| (0x21..0x7f).contains(&byte) && !b"?#".contains(&byte);
+        if !self.prefix.ends_with('/') || !self.prefix.bytes().all(of_a_path) {
             return Err(SettingError::new(
                 "prefix",
                 format_args!("{:?}", self.prefix),
-                "a path or URL of printable ASCII characters that ends with a slash",
+                "a path or URL of printable ASCII characters, without a query, that ends with a slash",
             ));
         }
         let (places, longest_wait) = self.queue;
@@ -181,7 +187,11 @@ impl RunLaterBuilder {
         Ok(RunLater {
             shared: Arc::new(Shared {
                 slots: slots.waiting_room(places, longest_wait)?,
-                store: Store::new(keep, results as usize),
+                store: Store::new(
+                    u64::from(self.at_once) + u64::from(places),
+                    keep,
+                    results as usize,
+                ),
                 max_body: max_body as usize,
                 name,
                 prefix: self.prefix,

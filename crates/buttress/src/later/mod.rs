@@ -14,13 +14,15 @@
 //! | when it waited too long in the queue | 503 |
 //! | when the result has been forgotten, or never was | 404 |
 //!
+//! A `DELETE` there ends the job, if it is not done yet, and forgets it: 204.
+//!
 //! # How it fails when misused
 //!
 //! The queue is in memory: a process that dies takes its jobs with it. [Drain](RunLater::drain) it
 //! before the process ends, and let only such work run later that its caller asks for again if the
 //! status URL knows nothing of it. What is remembered is bounded by the queue, the number of results
 //! and the size of a body, multiplied; the defaults come to 128 MiB. Whoever knows a status URL can
-//! read the result: its last part is random, and as secret as you keep it. And a long queue hides
+//! read the result and end the job: its last part cannot be guessed, and is as secret as you keep it. And a long queue hides
 //! that a service can do less than it is asked to: watch [`queued`](RunLater::queued).
 //!
 //! ```
@@ -44,6 +46,17 @@
 //! let _ = tokio::time::timeout(Duration::from_secs(30), later.drain()).await;
 //! # }
 //! # Ok::<(), buttress::SettingError>(())
+//! ```
+//!
+//! `buttress-health` takes a process down in order, and waits for the jobs after the last call, which
+//! may have added one:
+//!
+//! ```text
+//! let finishing = drain.finishing();
+//! drain.spawn("jobs", async move {
+//!     finishing.await;
+//!     later.drain().await;
+//! })?;
 //! ```
 
 mod answer;

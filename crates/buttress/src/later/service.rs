@@ -1,11 +1,11 @@
-use super::answer::KeptBody;
+use super::answer::{KeptBody, not_in_grpc};
 use super::future::LaterFuture;
-use super::job::Place;
 use super::layer::Shared;
-use crate::clock;
-use buttress_core::{Admission, Http, Now, Policy, Reason, Reject, Rejection};
+use super::store::Reserved;
+use buttress_core::protocol::is_grpc;
+use buttress_core::{Http, Reject, Rejection};
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, header};
 use http_body::Body;
 use std::convert::Infallible;
 use std::fmt;
@@ -47,25 +47,23 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let shared = &self.shared;
-        if shared.store.is_draining() {
-            return refused(request, Rejection::new(Reason::Draining, shared.name));
+        let headers = request.headers();
+        if is_grpc(headers)
+            && let Some(content_type) = headers.get(header::CONTENT_TYPE)
+        {
+            return LaterFuture::answered(not_in_grpc(content_type.clone()));
         }
-        let now = Now::lazy(clock::at_arrival);
-        let place = match shared.slots.admit(&(), &now) {
-            Admission::Admitted(slot) => Place::Slot(slot),
-            Admission::Wait(turn) => Place::Turn(turn),
-            Admission::Refused(rejection) => return refused(request, rejection),
-        };
-        LaterFuture::accept(self.inner.clone(), Arc::clone(shared), place, request)
+        match Reserved::new(&self.shared) {
+            Ok(reserved) => LaterFuture::accept(self.inner.clone(), reserved, request),
+            Err(reason) => {
+                let rejection = Rejection::new(reason, self.shared.name);
+                LaterFuture::answered(refusal(request, rejection))
+            }
+        }
     }
 }
 
 /// Where the service could fail, too, a refusal is an answer: the caller asked for no more.
-fn refused<S, B>(request: Request<B>, rejection: Rejection) -> LaterFuture<S, B> {
-    LaterFuture::answered(refusal(request, rejection))
-}
-
 pub(super) fn refusal<B>(request: Request<B>, rejection: Rejection) -> Response<KeptBody> {
     let answer: Result<_, Infallible> = Http::new().refuse(request, rejection);
     match answer {

@@ -1,8 +1,7 @@
-use super::answer::{self, KeptBody};
+use super::answer::{self, Kept, KeptBody};
 use super::layer::Shared;
-use super::store::State;
-use super::{answer::Kept, answer::accepted};
-use http::{Method, Request, Response};
+use super::store::Seen;
+use http::{HeaderValue, Method, Request, Response, header};
 use std::convert::Infallible;
 use std::fmt;
 use std::future::{Ready, ready};
@@ -23,17 +22,33 @@ impl Status {
         }
     }
 
-    fn answer<B>(&self, request: &Request<B>) -> Response<KeptBody> {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Kept::failed(&answer::ONLY_ASKING).response();
+    /// The answer to `HEAD` is that to `GET` without its body.
+    fn answer_to<B>(&self, request: &Request<B>) -> Response<KeptBody> {
+        let mut response = self.answer(request);
+        if request.method() == Method::HEAD {
+            let body = std::mem::take(response.body_mut());
+            let length = HeaderValue::from(body.len());
+            response
+                .headers_mut()
+                .insert(header::CONTENT_LENGTH, length);
         }
+        response
+    }
+
+    fn answer<B>(&self, request: &Request<B>) -> Response<KeptBody> {
         let path = request.uri().path();
         let id = path.rsplit('/').next().and_then(parse);
-        match id.and_then(|id| self.shared.store.state(id)) {
-            Some(State::Queued) => accepted(answer::QUEUED, None),
-            Some(State::Running) => accepted(answer::RUNNING, None),
-            Some(State::Done(kept)) => kept.response(),
-            None => Kept::failed(&answer::UNKNOWN).response(),
+        let store = &self.shared.store;
+        match *request.method() {
+            Method::GET | Method::HEAD => match id.and_then(|id| store.state(id)) {
+                Some(Seen::Queued) => answer::accepted(answer::QUEUED, None),
+                Some(Seen::Running) => answer::accepted(answer::RUNNING, None),
+                Some(Seen::Done(kept)) => kept.response(),
+                None => Kept::failed(&answer::UNKNOWN).response(),
+            },
+            Method::DELETE if id.is_some_and(|id| store.cancel(id)) => answer::forgotten(),
+            Method::DELETE => Kept::failed(&answer::UNKNOWN).response(),
+            _ => answer::only_asking(),
         }
     }
 }
@@ -54,7 +69,7 @@ impl<B> Service<Request<B>> for Status {
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        ready(Ok(self.answer(&request)))
+        ready(Ok(self.answer_to(&request)))
     }
 }
 

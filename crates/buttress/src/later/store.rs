@@ -1,65 +1,118 @@
 //! What is remembered of jobs.
 
 use super::answer::Kept;
+use super::layer::Shared;
 use crate::clock;
+use buttress_core::Reason;
 use parking_lot::Mutex;
+use siphasher::sip128::{Hasher128, SipHasher24};
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
 pub(super) struct Store {
     jobs: Mutex<Jobs>,
     /// Told when the last job is done.
     idle: Notify,
+    /// How many calls may be read, wait or run.
+    places: u64,
     keep: Duration,
     most_results: usize,
-    /// The sources of names that nobody can guess.
-    secrets: [RandomState; 2],
+    /// Makes names that nobody can guess: a hash that is made for it, with keys from the system.
+    names: SipHasher24,
 }
 
 #[derive(Default)]
 struct Jobs {
     states: HashMap<u128, State>,
-    /// When results are to be forgotten, in the order in which they came.
+    /// When results are to be forgotten, in the order in which they came. Some may be already.
     finished: VecDeque<(Instant, u128)>,
+    results: usize,
+    /// How many tasks have not ended, also if nobody wants their results any more.
+    unfinished: usize,
+    reserved: u64,
     numbered: u64,
     draining: bool,
 }
 
-#[derive(Clone)]
-pub(super) enum State {
+enum State {
+    Pending {
+        runs: bool,
+        task: Option<AbortHandle>,
+    },
+    Done(Arc<Kept>),
+}
+
+/// What is seen of a job.
+pub(super) enum Seen {
     Queued,
     Running,
-    Done(Box<Kept>),
+    Done(Arc<Kept>),
 }
 
 /// No job is accepted any more.
 pub(super) struct Draining;
 
+/// A place for a call that is being read, and for its job until that has ended.
+pub(super) struct Reserved {
+    shared: Arc<Shared>,
+}
+
+impl Reserved {
+    pub(super) fn new(shared: &Arc<Shared>) -> Result<Self, Reason> {
+        shared.store.reserve()?;
+        let shared = Arc::clone(shared);
+        Ok(Self { shared })
+    }
+
+    pub(super) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.shared.store.jobs.lock().reserved -= 1;
+    }
+}
+
 impl Store {
-    pub(super) fn new(keep: Duration, most_results: usize) -> Self {
+    pub(super) fn new(places: u64, keep: Duration, most_results: usize) -> Self {
+        let system = RandomState::new();
+        let keys = [0, 1].map(|half: u64| system.hash_one(half));
         Self {
             jobs: Mutex::default(),
             idle: Notify::new(),
+            places,
             keep,
             most_results,
-            secrets: [RandomState::new(), RandomState::new()],
+            names: SipHasher24::new_with_keys(keys[0], keys[1]),
         }
     }
 
-    pub(super) fn is_draining(&self) -> bool {
-        self.jobs.lock().draining
+    fn reserve(&self) -> Result<(), Reason> {
+        let mut jobs = self.jobs.lock();
+        if jobs.draining {
+            return Err(Reason::Draining);
+        }
+        if jobs.reserved >= self.places {
+            return Err(Reason::BulkheadFull);
+        }
+        jobs.reserved += 1;
+        Ok(())
     }
 
     pub(super) fn unfinished(&self) -> usize {
-        self.jobs.lock().unfinished()
+        self.jobs.lock().unfinished
     }
 
     pub(super) fn results(&self) -> usize {
         let mut jobs = self.jobs.lock();
         let forgotten = jobs.forget(clock::now(), self.most_results);
-        let results = jobs.finished.len();
+        let results = jobs.results;
         drop(jobs);
         drop(forgotten);
         results
@@ -72,26 +125,42 @@ impl Store {
             return Err(Draining);
         }
         jobs.numbered += 1;
-        let [high, low] = [0, 1].map(|half| self.secrets[half].hash_one(jobs.numbered));
-        let id = u128::from(high) << 64 | u128::from(low);
-        jobs.states.insert(id, State::Queued);
+        jobs.unfinished += 1;
+        let mut name = self.names;
+        name.write_u64(jobs.numbered);
+        let id = name.finish128().as_u128();
+        let (runs, task) = (false, None);
+        jobs.states.insert(id, State::Pending { runs, task });
         Ok(id)
     }
 
-    pub(super) fn runs(&self, id: u128) {
-        if let Some(state) = self.jobs.lock().states.get_mut(&id) {
-            *state = State::Running;
+    /// What to abort if the job is cancelled.
+    pub(super) fn started(&self, id: u128, handle: AbortHandle) {
+        if let Some(State::Pending { task, .. }) = self.jobs.lock().states.get_mut(&id) {
+            *task = Some(handle);
         }
     }
 
+    pub(super) fn runs(&self, id: u128) {
+        if let Some(State::Pending { runs, .. }) = self.jobs.lock().states.get_mut(&id) {
+            *runs = true;
+        }
+    }
+
+    /// The job's task has ended.
     pub(super) fn finish(&self, id: u128, kept: Kept) {
         let now = clock::now();
         let mut jobs = self.jobs.lock();
-        jobs.states.insert(id, State::Done(Box::new(kept)));
-        // A year at most, so that this does not overflow any platform's clock.
-        jobs.finished.push_back((now + self.keep, id));
+        jobs.unfinished -= 1;
+        // One that was cancelled is not remembered.
+        if let Some(state) = jobs.states.get_mut(&id) {
+            *state = State::Done(Arc::new(kept));
+            jobs.results += 1;
+            // A year at most, so that this does not overflow any platform's clock.
+            jobs.finished.push_back((now + self.keep, id));
+        }
         let forgotten = jobs.forget(now, self.most_results);
-        let idle = jobs.unfinished() == 0;
+        let idle = jobs.unfinished == 0;
         drop(jobs);
         // Outside the lock: there may be much to free.
         drop(forgotten);
@@ -100,13 +169,36 @@ impl Store {
         }
     }
 
-    pub(super) fn state(&self, id: u128) -> Option<State> {
+    /// Ends a job and forgets it: whether there was one.
+    pub(super) fn cancel(&self, id: u128) -> bool {
         let mut jobs = self.jobs.lock();
         let forgotten = jobs.forget(clock::now(), self.most_results);
-        let state = jobs.states.get(&id).cloned();
+        let state = jobs.states.remove(&id);
+        if let Some(State::Done(_)) = state {
+            jobs.results -= 1;
+        }
         drop(jobs);
         drop(forgotten);
-        state
+        if let Some(State::Pending {
+            task: Some(task), ..
+        }) = &state
+        {
+            task.abort();
+        }
+        state.is_some()
+    }
+
+    pub(super) fn state(&self, id: u128) -> Option<Seen> {
+        let mut jobs = self.jobs.lock();
+        let forgotten = jobs.forget(clock::now(), self.most_results);
+        let seen = jobs.states.get(&id).map(|state| match state {
+            State::Pending { runs: false, .. } => Seen::Queued,
+            State::Pending { runs: true, .. } => Seen::Running,
+            State::Done(kept) => Seen::Done(Arc::clone(kept)),
+        });
+        drop(jobs);
+        drop(forgotten);
+        seen
     }
 
     pub(super) async fn drain(&self) {
@@ -118,7 +210,7 @@ impl Store {
             {
                 let mut jobs = self.jobs.lock();
                 jobs.draining = true;
-                if jobs.unfinished() == 0 {
+                if jobs.unfinished == 0 {
                     return;
                 }
             }
@@ -129,10 +221,6 @@ impl Store {
 }
 
 impl Jobs {
-    fn unfinished(&self) -> usize {
-        self.states.len() - self.finished.len()
-    }
-
     /// Takes out what has been kept for long enough, and what is too much.
     #[must_use = "dropping it is work: leave the lock first"]
     fn forget(&mut self, now: Instant, most: usize) -> Vec<State> {
@@ -141,7 +229,10 @@ impl Jobs {
             if *until > now && self.finished.len() <= most {
                 break;
             }
-            forgotten.extend(self.states.remove(id));
+            if let Some(state) = self.states.remove(id) {
+                self.results -= 1;
+                forgotten.push(state);
+            }
             self.finished.pop_front();
         }
         forgotten

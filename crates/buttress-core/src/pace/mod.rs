@@ -20,7 +20,8 @@ use std::time::{Duration, Instant};
 /// Unlike a rate limit it saves nothing up: after a quiet hour, too, the second call goes one
 /// interval after the first. Who is first in line goes when the interval is over, and when somebody
 /// leaves the line, all those behind move up. A call whose turn would come too late is refused at
-/// once, and one whose caller's deadline has passed when it comes is not run. `L` is what is
+/// once, and one whose caller's deadline has passed when it comes is not run. One that is not polled
+/// when its turn has come holds the others up for no longer than they may wait. `L` is what is
 /// [seen](Look) in a call that has to wait.
 ///
 /// ```
@@ -178,7 +179,7 @@ impl<C: ?Sized, L: Look<C>> Policy<C> for Pacer<L> {
             let refusal = Rejection::new(Reason::Overloaded, settings.name);
             return Admission::Refused(refusal.retry_after(after));
         };
-        if deadline.is_some_and(|deadline| deadline < turn) {
+        if deadline.is_some_and(|deadline| deadline <= turn) {
             // It would wait in vain.
             return Admission::Refused(Rejection::new(Reason::DeadlinePassed, settings.name));
         }
@@ -188,6 +189,7 @@ impl<C: ?Sized, L: Look<C>> Policy<C> for Pacer<L> {
         Admission::Wait(PaceTurn {
             shared: Arc::clone(&self.shared),
             ticket: Some(ticket),
+            until: at.checked_add(settings.longest_wait + TIMER_PRECISION),
             deadline,
             wake_at: None,
         })
@@ -239,6 +241,8 @@ pub struct PaceTurn {
     shared: Arc<Shared>,
     /// `None` once the answer has been given.
     ticket: Option<u64>,
+    /// It has waited for as long as it may.
+    until: Option<Instant>,
     deadline: Option<Instant>,
     wake_at: Option<Instant>,
 }
@@ -255,24 +259,34 @@ impl PaceTurn {
         }
         let mut line = self.shared.line.lock();
         let next = line.next.unwrap_or(now);
-        let is_first = line
-            .tickets
-            .first_key_value()
-            .is_some_and(|(first, _)| *first == ticket);
-        if is_first && next <= now {
+        let waited_too_long = self.until.is_some_and(|until| until <= now);
+        let held_up = if waited_too_long && !line.is_first(ticket) && next + HELD_UP <= now {
+            line.put_first_out(ticket)
+        } else {
+            [None, None]
+        };
+        let is_first = line.is_first(ticket);
+        let is_due = is_first && next <= now;
+        if !line.tickets.contains_key(&ticket) || (waited_too_long && !is_due) {
+            drop(line);
+            held_up.into_iter().flatten().for_each(Waker::wake);
+            let name = self.shared.settings.name;
+            self.leave();
+            return Poll::Ready(Err(Rejection::new(Reason::WaitedTooLong, name)));
+        }
+        if is_due {
             line.tickets.remove(&ticket);
             line.next = self.shared.settings.after(next, now);
             self.ticket = None;
             let successor = line.take_first_waker();
             drop(line);
             // Waking runs foreign code, so it happens outside the lock.
-            if let Some(waker) = successor {
-                waker.wake();
-            }
+            let wakers = held_up.into_iter().chain([successor]);
+            wakers.flatten().for_each(Waker::wake);
             return Poll::Ready(Ok(()));
         }
-        // Only the first has a time to wait for; the others wait to be the first.
-        self.wake_at = [self.deadline, is_first.then_some(next)]
+        // Only the first has its turn to wait for; the others wait to be the first.
+        self.wake_at = [self.deadline, self.until, is_first.then_some(next)]
             .into_iter()
             .flatten()
             .min();
@@ -291,10 +305,7 @@ impl PaceTurn {
             return;
         };
         let mut line = self.shared.line.lock();
-        let was_first = line
-            .tickets
-            .first_key_value()
-            .is_some_and(|(first, _)| *first == ticket);
+        let was_first = line.is_first(ticket);
         let own = line.tickets.remove(&ticket);
         let successor = if was_first {
             line.take_first_waker()
@@ -320,6 +331,23 @@ impl Settings {
 }
 
 impl Line {
+    fn is_first(&self, ticket: u64) -> bool {
+        let first = self.tickets.first_key_value();
+        first.is_some_and(|(first, _)| *first == ticket)
+    }
+
+    /// The first has not come for its turn: somebody keeps its future and does not poll it. It makes
+    /// way. Returns whom to wake: it, and who is first now, unless that is who asked.
+    fn put_first_out(&mut self, asking: u64) -> [Option<Waker>; 2] {
+        let first = self.tickets.pop_first().and_then(|(_, waker)| waker);
+        let next = if self.is_first(asking) {
+            None
+        } else {
+            self.take_first_waker()
+        };
+        [first, next]
+    }
+
     /// Who is first now must be woken, in order to wait for its time.
     fn take_first_waker(&mut self) -> Option<Waker> {
         let mut first = self.tickets.first_entry()?;
@@ -340,6 +368,9 @@ impl fmt::Debug for PaceTurn {
             .finish_non_exhaustive()
     }
 }
+
+/// How long after its turn the first in line may come, while others wait in vain behind it.
+const HELD_UP: Duration = Duration::from_millis(100);
 
 /// How late tokio's timers ring: they count in milliseconds.
 const TIMER_PRECISION: Duration = Duration::from_millis(2);
