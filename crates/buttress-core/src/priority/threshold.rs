@@ -53,11 +53,11 @@ struct Settings {
 }
 
 /// What is remembered from window to window.
-#[derive(Default)]
 struct Course {
     /// How many calls a second to let through, while there is a bar.
     target: Option<f64>,
-    /// How many it took when all was well.
+    /// How many it took when all was well. Without end as long as nobody knows, as in a service that
+    /// starts into an overload: what it takes is then found by doubling.
     healthy: f64,
     /// How many it took when it last refused too much.
     known_limit: f64,
@@ -232,6 +232,18 @@ struct Window {
     had_bar: bool,
 }
 
+impl Default for Course {
+    fn default() -> Self {
+        Self {
+            target: None,
+            healthy: f64::INFINITY,
+            known_limit: 0.0,
+            step: 0.0,
+            arriving: [0.0; 4],
+        }
+    }
+}
+
 impl Course {
     /// How high the bar is to be.
     fn next_bar(&mut self, window: &Window) -> f64 {
@@ -262,11 +274,14 @@ impl Course {
 
     fn offer_less(&mut self, window: &Window) {
         let refused = window.refused / window.passed;
+        let taken = (window.passed - window.refused) / window.seconds;
         let target = match self.target {
             // A window's count is noisy, so what is known already is better, unless the shedder
             // takes much less than that.
             Some(target) if refused < BADLY => target * (1.0 - refused),
-            _ => (window.passed - window.refused) / window.seconds,
+            // In a window that ended early, what was let in may not have had the time to end.
+            Some(target) if !window.whole => taken.max(target / 2.0),
+            _ => taken,
         };
         if self.target.is_some() && window.passed - window.refused > FEW {
             // It works, and still that was too much.
