@@ -61,6 +61,8 @@ struct Course {
     healthy: f64,
     /// How many it took when it last refused too much.
     known_limit: f64,
+    /// Whether the last window ended early. Calls that it let in to wait are refused in this one.
+    cut_short: bool,
     /// By how much the target grows if this window goes well.
     step: f64,
     /// How many calls of each criticality come in a second.
@@ -238,6 +240,7 @@ impl Default for Course {
             target: None,
             healthy: f64::INFINITY,
             known_limit: 0.0,
+            cut_short: false,
             step: 0.0,
             arriving: [0.0; 4],
         }
@@ -269,6 +272,7 @@ impl Course {
             self.known_limit = 0.0;
             self.healthy = window.passed / window.seconds;
         }
+        self.cut_short = !window.whole;
         self.target.map_or(0.0, |target| self.bar_for(target))
     }
 
@@ -283,12 +287,13 @@ impl Course {
             Some(target) if !window.whole => taken.max(target / 2.0),
             _ => taken,
         };
-        if self.target.is_some() && window.passed - window.refused > FEW {
+        if self.target.is_some() && !self.cut_short && window.passed - window.refused > FEW {
             // It works, and still that was too much.
             self.healthy = self.healthy.min(target);
         }
         // A short window's count may be far off, so what follows must be free to find out.
-        self.known_limit = if window.whole { target } else { 0.0 };
+        let known = window.whole && !self.cut_short;
+        self.known_limit = if known { target } else { 0.0 };
         // One that takes nothing at all must be offered something, or it would never be seen to take
         // it again.
         let least = FEW_PER_CENT / 100.0 * self.arriving.iter().sum::<f64>();
