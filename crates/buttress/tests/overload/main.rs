@@ -1,0 +1,14 @@
+//! What becomes of a service to which more comes than it can serve, with the layers and without, on
+//! virtual time.
+#![cfg(feature = "http")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
+
+#[path = "../load/mod.rs"]
+mod load;
+
+mod goodput;
+mod system;
+mod trigger;
