@@ -279,17 +279,22 @@ impl Course {
     fn offer_less(&mut self, window: &Window) {
         let refused = window.refused / window.passed;
         let taken = (window.passed - window.refused) / window.seconds;
+        // What it would have taken of all that was to be let through: once some are refused, the bar
+        // holds others back.
+        let bearable = self.target.map_or(taken, |target| {
+            let meant = window.passed.max(target * window.seconds);
+            target * (1.0 - window.refused / meant)
+        });
         let target = match self.target {
             // A window's count is noisy, so what is known already is better, unless the shedder
             // takes much less than that.
             Some(target) if refused < BADLY => target * (1.0 - refused),
-            // In a window that ended early, what was let in may not have had the time to end.
-            Some(target) if !window.whole => taken.max(target / 2.0),
-            _ => taken,
+            Some(target) => taken.max(target / 2.0),
+            None => taken,
         };
         if self.target.is_some() && !self.cut_short && window.passed - window.refused > FEW {
             // It works, and still that was too much.
-            self.healthy = self.healthy.min(target);
+            self.healthy = self.healthy.min(bearable);
         }
         // A short window's count may be far off, so what follows must be free to find out.
         let known = window.whole && !self.cut_short;
