@@ -10,5 +10,6 @@
 mod load;
 
 mod goodput;
+mod priorities;
 mod system;
 mod trigger;
