@@ -18,9 +18,11 @@ use std::time::{Duration, Instant};
 /// take these days.
 ///
 /// What a call has left is compared with a quantile of the latencies of late: with the median, a
-/// call is refused whose chance is less than a half. A call without a deadline is admitted. Whatever
-/// the latencies say, one hopeless call at a time is let through, ten in a second at most, so that it
-/// is seen when the callee is fast again.
+/// call is refused whose chance is less than a half. A call without a deadline is admitted.
+///
+/// Whatever the latencies say, now and then a hopeless call is let through: ten in a second at first,
+/// twice as many with each that makes it after all, and half as many with each that does not. So a
+/// callee that is fast again is found out at once, however many slow calls are remembered.
 ///
 /// A call that fails, or whose caller leaves, after having run for longer than that quantile counts
 /// as one that took that long: it would have taken longer still. If only answers counted, a callee
@@ -39,12 +41,13 @@ struct Shared {
     /// The quantile in nanoseconds, 0 if too little is known, and when it must be found out again.
     expected: AtomicU64,
     stale: AtomicU64,
-    /// When the next hopeless call is let through.
+    /// When the next hopeless call is let through, and how long it is to the one after it.
     next_probe: AtomicU64,
+    pause: AtomicU64,
 }
 
 impl<D> DeadlineShedder<D> {
-    /// Calls have the deadlines that `deadline` finds. It judges by the median of some ten seconds,
+    /// Calls have the deadlines that `deadline` finds. It judges by the median of about the last second,
     /// and the name is `"deadline-shedder"`.
     ///
     /// # Errors
@@ -54,13 +57,14 @@ impl<D> DeadlineShedder<D> {
         Ok(Self {
             deadline,
             shared: Arc::new(Shared {
-                latencies: Latencies::new(Duration::from_secs(10))?,
+                latencies: Latencies::new(Duration::from_secs(1))?,
                 quantile: 0.5,
                 name: "deadline-shedder",
                 since: Since::default(),
                 expected: AtomicU64::new(0),
                 stale: AtomicU64::new(0),
                 next_probe: AtomicU64::new(0),
+                pause: AtomicU64::new(LONGEST_PAUSE),
             }),
         })
     }
@@ -76,7 +80,7 @@ impl<D> DeadlineShedder<D> {
         self.changed(|shared| shared.quantile = quantile)
     }
 
-    /// With how much time what is known fades to a half, from a second to ten minutes; 10 s unless
+    /// With how much time what is known fades to a half, from a second to ten minutes; 1 s unless
     /// told otherwise.
     ///
     /// # Errors
@@ -146,18 +150,27 @@ impl Shared {
         self.expected.store(expected, Ordering::Relaxed);
     }
 
-    /// One hopeless call at a time, as far as it takes what is expected.
-    fn may_probe(&self, now: Instant, expected: Duration) -> bool {
+    /// Whether it is time to see whether a hopeless call makes it after all.
+    fn may_probe(&self, now: Instant) -> bool {
         let nanos = self.since.nanos(now);
         let next = self.next_probe.load(Ordering::Relaxed);
         let won = || {
-            let pause = u64::try_from(expected.as_nanos()).unwrap_or(u64::MAX);
-            let after = nanos.saturating_add(pause.max(SHORTEST_PAUSE));
+            let after = nanos.saturating_add(self.pause.load(Ordering::Relaxed));
             self.next_probe
                 .compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
         };
         nanos >= next && won()
+    }
+
+    fn probed(&self, made_it: bool) {
+        let pause = self.pause.load(Ordering::Relaxed);
+        let pause = match made_it {
+            true => (pause / 2).max(SHORTEST_PAUSE),
+            false => (pause * 2).min(LONGEST_PAUSE),
+        };
+        // If two end at once, one of them counts.
+        self.pause.store(pause, Ordering::Relaxed);
     }
 }
 
@@ -168,6 +181,7 @@ impl<C: ?Sized, D: InstantOf<C>> Policy<C> for DeadlineShedder<D> {
     fn admit(&self, call: &C, now: &Now) -> Admission<InTime, Never> {
         let started = now.instant();
         let shared = &self.shared;
+        let mut hopeless = None;
         if let Some(deadline) = self.deadline.instant_of(call) {
             let left = deadline.saturating_duration_since(started);
             if left.is_zero() {
@@ -175,12 +189,16 @@ impl<C: ?Sized, D: InstantOf<C>> Policy<C> for DeadlineShedder<D> {
                 return Admission::Refused(rejection);
             }
             let expected = Duration::from_nanos(shared.expected(started));
-            if left < expected && !shared.may_probe(started, expected) {
-                return Admission::Refused(Rejection::new(Reason::Overloaded, shared.name));
+            if left < expected {
+                if !shared.may_probe(started) {
+                    return Admission::Refused(Rejection::new(Reason::Overloaded, shared.name));
+                }
+                hopeless = Some(deadline);
             }
         }
         Admission::Admitted(InTime {
             started,
+            hopeless,
             shared: Arc::clone(shared),
         })
     }
@@ -218,6 +236,8 @@ impl<D> fmt::Debug for DeadlineShedder<D> {
 #[derive(Debug)]
 pub struct InTime {
     started: Instant,
+    /// The deadline, if nobody thinks so.
+    hopeless: Option<Instant>,
     shared: Arc<Shared>,
 }
 
@@ -227,6 +247,10 @@ impl Permit for InTime {
         let now = now.instant();
         let took = now.saturating_duration_since(self.started);
         let expected = self.shared.expected.load(Ordering::Relaxed);
+        if let Some(deadline) = self.hopeless {
+            let made_it = outcome == Outcome::Success && now <= deadline;
+            self.shared.probed(made_it);
+        }
         let counts = match outcome {
             Outcome::Success => true,
             // A quick failure says nothing about how long answers take.
@@ -243,4 +267,6 @@ const ENOUGH: u32 = 10;
 
 /// In nanoseconds: a tenth of a second.
 const REFRESH_EVERY: u64 = 100_000_000;
-const SHORTEST_PAUSE: u64 = 100_000_000;
+const LONGEST_PAUSE: u64 = 100_000_000;
+/// A microsecond, which for all that is known is none.
+const SHORTEST_PAUSE: u64 = 1_000;
