@@ -83,6 +83,10 @@ macro_rules! rows {
                 "`Aimd`, told 15 ms",
                 $measure(|start| Aimd::new().min(1).start(start).too_slow(too_slow)).into(),
             ),
+            (
+                "`LatencyQuantile`, the median",
+                $measure(|start| LatencyQuantile::new().start(start).at_quantile(0.5)).into(),
+            ),
         ]
     }};
 }
@@ -98,7 +102,7 @@ fn print(scenarios: &[&str], rows: &[Row]) {
 
 #[test]
 fn the_default_serves_most_with_the_least_queue() {
-    let rows: [Row; 6] = rows!(measure);
+    let rows: [Row; 7] = rows!(measure);
     print(&SCENARIOS, &rows);
     let default = &rows[0].1;
     for (result, scenario) in default.iter().zip(SCENARIOS) {
@@ -128,7 +132,7 @@ const OTHER_SCENARIOS: [&str; 5] = [
 
 /// Callees and loads that no number in the algorithms was chosen by, in the order of
 /// [`OTHER_SCENARIOS`]: the average limit of the last ten seconds of a minute, or of four where calls
-/// are few.
+/// are few, or of a third of one where they are many.
 fn measure_others<L: Limit + Clone>(from: impl Fn(u32) -> L) -> [Result; 5] {
     let callee = |load: f64, slots: usize, millis: u64| {
         let work = Duration::from_millis(millis);
@@ -154,7 +158,7 @@ fn measure_others<L: Limit + Clone>(from: impl Fn(u32) -> L) -> [Result; 5] {
     [
         settled(in_two, 50),
         settled(pausing, 50),
-        settled(callee(1.5, 100, 2), 50),
+        settled(callee(1.5, 100, 2), 10),
         settled(callee(1.5, 4, 250), 230),
         settled(callee(0.9, 20, 10), 50),
     ]
@@ -163,7 +167,7 @@ fn measure_others<L: Limit + Clone>(from: impl Fn(u32) -> L) -> [Result; 5] {
 /// It is not asserted who is best, but that the default is of use: it does not starve the callee.
 #[test]
 fn on_loads_that_nothing_was_chosen_by() {
-    let rows: [Row; 6] = rows!(measure_others);
+    let rows: [Row; 7] = rows!(measure_others);
     print(&OTHER_SCENARIOS, &rows);
     for (result, scenario) in rows[0].1.iter().zip(OTHER_SCENARIOS) {
         assert!(
