@@ -22,7 +22,7 @@ pub fn chart(runs: &[Run]) -> String {
         title: "Milliseconds until 99 of 100 of those were there",
         top_value: 1.1 * millis(PATIENCE),
         step: 40.0,
-        mark: three_times.map(|times| ("three times of what it is without load", times)),
+        mark: three_times.map(|times| ("three times what it is at 0.5 ×, without", times)),
         lines: [false, true].map(|protected| line(runs, protected, slowest)),
     };
     format!(
@@ -128,10 +128,26 @@ impl Panel {
     }
 }
 
+impl Panel {
+    /// Why a line ends.
+    fn note(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let [without, _] = &self.lines;
+        let Some(missing) = LOADS.get(without.len()) else {
+            return Ok(());
+        };
+        let (right, y) = (self.left + WIDTH, TOP + 14.0);
+        writeln!(
+            f,
+            r#"<text x="{right}" y="{y}" text-anchor="end" fill="{WITHOUT}">without: no answer in time from {missing} × on</text>"#
+        )
+    }
+}
+
 impl Display for Panel {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         self.axes(f)?;
         self.mark(f)?;
+        self.note(f)?;
         let styles = [(WITHOUT, r#" stroke-dasharray="7 4""#), (WITH, "")];
         for (points, (color, style)) in self.lines.iter().zip(styles) {
             let (mut path, mut dots) = (String::new(), String::new());

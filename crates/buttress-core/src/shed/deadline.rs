@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 /// What a call has left is compared with a quantile of the latencies of late: with the median, a
 /// call is refused whose chance is less than a half. A call without a deadline is admitted.
 ///
-/// Whatever the latencies say, now and then a hopeless call is let through: ten in a second at first,
+/// Whatever the latencies say, now and then a hopeless call is let through: twenty in a second at first,
 /// twice as many with each that makes it after all, and half as many with each that does not. So a
 /// callee that is fast again is found out at once, however many slow calls are remembered.
 ///
@@ -246,18 +246,20 @@ impl Permit for InTime {
     fn complete(self, outcome: Outcome, now: &Now) {
         let now = now.instant();
         let took = now.saturating_duration_since(self.started);
-        let expected = self.shared.expected.load(Ordering::Relaxed);
-        if let Some(deadline) = self.hopeless {
-            let made_it = outcome == Outcome::Success && now <= deadline;
-            self.shared.probed(made_it);
-        }
-        let counts = match outcome {
-            Outcome::Success => true,
+        let expected = Duration::from_nanos(self.shared.expected.load(Ordering::Relaxed));
+        let made_it = outcome == Outcome::Success;
+        let latency = match self.hopeless {
+            Some(deadline) => {
+                let in_time = made_it && now <= deadline;
+                self.shared.probed(in_time);
+                // One that left when its time was up says that nothing has changed.
+                Some(if in_time { took } else { took.max(expected) })
+            }
             // A quick failure says nothing about how long answers take.
-            _ => took.as_nanos() > u128::from(expected),
+            None => (made_it || took > expected).then_some(took),
         };
-        if counts {
-            self.shared.latencies.record(took, now);
+        if let Some(latency) = latency {
+            self.shared.latencies.record(latency, now);
         }
     }
 }
@@ -267,6 +269,7 @@ const ENOUGH: u32 = 10;
 
 /// In nanoseconds: a tenth of a second.
 const REFRESH_EVERY: u64 = 100_000_000;
-const LONGEST_PAUSE: u64 = 100_000_000;
+/// So that there is always enough to judge by.
+const LONGEST_PAUSE: u64 = 50_000_000;
 /// A microsecond, which for all that is known is none.
 const SHORTEST_PAUSE: u64 = 1_000;
