@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 /// What a call has left is compared with a quantile of the latencies of late: with the median, a
 /// call is refused whose chance is less than a half. A call without a deadline is admitted.
 ///
-/// Whatever the latencies say, now and then a hopeless call is let through: twenty in a second at first,
-/// twice as many with each that makes it after all, and half as many with each that does not. So a
+/// Whatever the latencies say, now and then a hopeless call is let through: twenty in a half-life at
+/// first, twice as many with each that makes it after all, and half as many with each that does not. So a
 /// callee that is fast again is found out at once, however many slow calls are remembered.
 ///
 /// A call that fails, or whose caller leaves, after having run for longer than that quantile counts
@@ -44,6 +44,7 @@ struct Shared {
     /// When the next hopeless call is let through, and how long it is to the one after it.
     next_probe: AtomicU64,
     pause: AtomicU64,
+    longest_pause: u64,
 }
 
 impl<D> DeadlineShedder<D> {
@@ -57,14 +58,15 @@ impl<D> DeadlineShedder<D> {
         Ok(Self {
             deadline,
             shared: Arc::new(Shared {
-                latencies: Latencies::new(Duration::from_secs(1))?,
+                latencies: Latencies::new(HALF_LIFE)?,
                 quantile: 0.5,
                 name: "deadline-shedder",
                 since: Since::default(),
                 expected: AtomicU64::new(0),
                 stale: AtomicU64::new(0),
                 next_probe: AtomicU64::new(0),
-                pause: AtomicU64::new(LONGEST_PAUSE),
+                pause: AtomicU64::new(longest_pause(HALF_LIFE)),
+                longest_pause: longest_pause(HALF_LIFE),
             }),
         })
     }
@@ -88,7 +90,11 @@ impl<D> DeadlineShedder<D> {
     /// `half_life` is out of range.
     pub fn half_life(self, half_life: Duration) -> Result<Self, SettingError> {
         let latencies = Latencies::new(half_life)?;
-        self.changed(|shared| shared.latencies = latencies)
+        self.changed(|shared| {
+            shared.latencies = latencies;
+            shared.longest_pause = longest_pause(half_life);
+            shared.pause = AtomicU64::new(shared.longest_pause);
+        })
     }
 
     /// The name that refusals carry.
@@ -167,7 +173,7 @@ impl Shared {
         let pause = self.pause.load(Ordering::Relaxed);
         let pause = match made_it {
             true => (pause / 2).max(SHORTEST_PAUSE),
-            false => (pause * 2).min(LONGEST_PAUSE),
+            false => (pause * 2).min(self.longest_pause),
         };
         // If two end at once, one of them counts.
         self.pause.store(pause, Ordering::Relaxed);
@@ -267,9 +273,14 @@ impl Permit for InTime {
 /// So many latencies are worth a judgement.
 const ENOUGH: u32 = 10;
 
+const HALF_LIFE: Duration = Duration::from_secs(1);
+
+/// In nanoseconds: so often that there is always enough to judge by.
+fn longest_pause(half_life: Duration) -> u64 {
+    u64::try_from(half_life.as_nanos() / 20).unwrap_or(u64::MAX / 2)
+}
+
 /// In nanoseconds: a tenth of a second.
 const REFRESH_EVERY: u64 = 100_000_000;
-/// So that there is always enough to judge by.
-const LONGEST_PAUSE: u64 = 50_000_000;
 /// A microsecond, which for all that is known is none.
 const SHORTEST_PAUSE: u64 = 1_000;

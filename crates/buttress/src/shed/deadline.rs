@@ -17,7 +17,7 @@ use std::time::Duration;
 /// `UNAVAILABLE`). A call without a deadline is admitted. It is a handle: clones share what was
 /// seen.
 ///
-/// Whatever the latencies say, now and then a hopeless call is let through: twenty in a second at first,
+/// Whatever the latencies say, now and then a hopeless call is let through: twenty in a half-life at first,
 /// twice as many with each that makes it after all, and half as many with each that does not. So it is
 /// seen at once when the service is fast again.
 ///
