@@ -3,7 +3,8 @@
 #![cfg(feature = "http")]
 #![allow(
     clippy::unwrap_used,
-    reason = "a test that cannot go on should say where"
+    clippy::trivially_copy_pass_by_ref,
+    reason = "functions of the call have this shape, and a test that cannot go on should say where"
 )]
 
 use buttress::limit::Vegas;
@@ -61,9 +62,10 @@ where
     let service = guard(shadow.clone()).protocol(Plain::new());
     let service = service.layer(service_fn(|call: Call| async move {
         sleep(SECOND / 50).await;
-        match call.fails {
-            false => Ok::<_, BoxError>(()),
-            true => Err("it failed".into()),
+        if call.fails {
+            Err(BoxError::from("it failed"))
+        } else {
+            Ok(())
         }
     }));
     send(name, &service).await;

@@ -57,9 +57,10 @@ pub struct Run {
 /// There is no port to listen on, or a connection fails.
 pub async fn run(load: f64, with_layers: bool, time: Duration) -> Result<Run, BoxError> {
     let meter = Meter::default();
-    let app = match with_layers {
-        true => protected(&meter)?,
-        false => unprotected(),
+    let app = if with_layers {
+        protected(&meter)?
+    } else {
+        unprotected()
     };
     let server = Server::start(app).await?;
     let went = offer(&server, load * CAPACITY, time, time / 4).await?;

@@ -13,9 +13,10 @@ use buttress::{
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
+use parking_lot::Mutex;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -90,22 +91,14 @@ impl Meter {
         let response = next.run(request).await;
         if response.extensions().get::<Rejection>().is_some() {
             let took = start.elapsed();
-            let mut refusals = meter
-                .refusals
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            refusals.push(took);
+            meter.refusals.lock().push(took);
         }
         response
     }
 
     /// The middle one, if there were any.
     pub fn median(&self) -> Option<Duration> {
-        let mut refusals = self
-            .refusals
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let mut refusals = self.refusals.lock().clone();
         refusals.sort_unstable();
         refusals.get(refusals.len() / 2).copied()
     }

@@ -304,9 +304,10 @@ impl LatencyQuantile {
         let over = recent / baseline - 1.0;
         let full = evidence.is_full(limit);
         if let Some(before) = self.probe.take() {
-            return match full {
-                true => self.probed(before, recent, over, throughput, now),
-                false => before.limit,
+            return if full {
+                self.probed(before, recent, over, throughput, now)
+            } else {
+                before.limit
             };
         }
         let seen = Mark { limit, throughput };

@@ -171,9 +171,10 @@ impl Shared {
 
     fn probed(&self, made_it: bool) {
         let pause = self.pause.load(Ordering::Relaxed);
-        let pause = match made_it {
-            true => (pause / 2).max(SHORTEST_PAUSE),
-            false => (pause * 2).min(self.longest_pause),
+        let pause = if made_it {
+            (pause / 2).max(SHORTEST_PAUSE)
+        } else {
+            pause.saturating_mul(2).min(self.longest_pause)
         };
         // If two end at once, one of them counts.
         self.pause.store(pause, Ordering::Relaxed);

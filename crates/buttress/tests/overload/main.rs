@@ -3,7 +3,8 @@
 #![cfg(feature = "http")]
 #![allow(
     clippy::unwrap_used,
-    reason = "a test that cannot go on should say where"
+    clippy::print_stdout,
+    reason = "a test that cannot go on should say where, and these have numbers to show"
 )]
 
 #[path = "../load/mod.rs"]

@@ -78,8 +78,10 @@ where
     parts
 }
 
-fn prioritized<P>(policy: P) -> GuardLayer<Prioritized<P, fn(&Call) -> Criticality>, Plain> {
-    let look: fn(&Call) -> Criticality = Call::criticality;
+type Seeing = fn(&Call) -> Criticality;
+
+fn prioritized<P>(policy: P) -> GuardLayer<Prioritized<P, Seeing>, Plain> {
+    let look: Seeing = Call::criticality;
     Prioritized::by(policy, look).protocol(Plain::new())
 }
 

@@ -10,9 +10,12 @@ const END: Duration = Duration::from_secs(15);
 /// Seven tenths of the capacity, and for five seconds three times all of it, by clients that try
 /// three times more, at once.
 async fn triggered(client: &Client) -> Vec<Call> {
-    let rate = |at| match (COMES..OVER).contains(&at) {
-        true => 3.0 * CAPACITY,
-        false => 0.7 * CAPACITY,
+    let rate = |at| {
+        if (COMES..OVER).contains(&at) {
+            3.0 * CAPACITY
+        } else {
+            0.7 * CAPACITY
+        }
     };
     offer(client, END, 3, rate).await
 }

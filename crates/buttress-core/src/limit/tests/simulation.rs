@@ -150,10 +150,11 @@ impl<L: Limit + Clone> Simulation<L> {
         let into = Duration::from_nanos((self.now.as_nanos() % every.as_nanos()) as u64);
         // A pause is at the beginning of each turn.
         let begins = self.now + length.saturating_sub(into);
-        let next = self.now - into + every;
-        match begins + work > next {
-            true => begins + work + length,
-            false => begins + work,
+        let next = self.now.saturating_sub(into) + every;
+        if begins + work > next {
+            begins + work + length
+        } else {
+            begins + work
         }
     }
 
