@@ -19,7 +19,7 @@ async fn a_run_says_what_came_of_it_and_the_layers_answer_more() {
     let name = format!("buttress-overload-{}.svg", std::process::id());
     let svg = std::env::temp_dir().join(name);
     let output = built("overload")
-        .args(["--seconds", "10", "--json", "--svg"])
+        .args(["--seconds", "30", "--json", "--svg"])
         .arg(&svg)
         .output()
         .await
