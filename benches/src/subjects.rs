@@ -43,6 +43,8 @@ pub const SUBJECTS: &[Subject] = subjects! {
     "rate_limit_keyed", "governor": ours::rate_limit_keyed_plain, rivals::governor_keyed_plain, bare, true;
     "adaptive", "tower-resilience": adaptive::adaptive, adaptive::resilience_vegas, bare, true;
     "adaptive_vegas", "tower-resilience": adaptive::adaptive_vegas, adaptive::resilience_vegas, bare, true;
+    "refusal_adaptive", "bare": adaptive::refusal, ours::bare, bare, true;
+    "refusal_adaptive_room", "bare": adaptive::refusal_full_room, ours::bare, bare, true;
     "timeout_ready", "tower": ours::timeout_ready, rivals::tower_timeout_ready, bare, false;
     "timeout_ready", "tower-http": ours::timeout_ready_http, rivals::tower_http_timeout_ready, bare_http, false;
     "timeout_ready", "tower-resilience": ours::timeout_ready, rivals::resilience_timeout_ready, bare, false;

@@ -9,6 +9,7 @@ pub mod grpc;
 pub mod grpc_client;
 pub mod health;
 pub mod local;
+pub mod overload;
 pub mod quickstart;
 pub mod reqwest;
 mod stop;

@@ -1,7 +1,7 @@
 use crate::guard::policy_layer;
 use crate::keyed::KeyedBuilder;
-use buttress_core::SettingError;
 use buttress_core::limit::{AdaptiveSlots, LatencyQuantile, Limit};
+use buttress_core::{Blind, Discipline, SettingError};
 use std::fmt;
 use std::time::Duration;
 
@@ -60,8 +60,8 @@ use std::time::Duration;
 /// # let _ = limit;
 /// # Ok::<(), buttress::SettingError>(())
 /// ```
-pub struct AdaptiveLimit<L = LatencyQuantile> {
-    slots: AdaptiveSlots<L>,
+pub struct AdaptiveLimit<L = LatencyQuantile, K = Blind> {
+    slots: AdaptiveSlots<L, K>,
 }
 
 impl AdaptiveLimit {
@@ -80,12 +80,14 @@ impl AdaptiveLimit {
         AdaptiveLimitBuilder {
             algorithm: LatencyQuantile::new(),
             room: None,
+            discipline: Discipline::Fifo,
+            look: Blind,
             name: None,
         }
     }
 }
 
-impl<L> AdaptiveLimit<L> {
+impl<L, K> AdaptiveLimit<L, K> {
     /// How many calls may be under way at once, as of now.
     pub fn limit(&self) -> u32 {
         self.slots.limit()
@@ -102,14 +104,14 @@ impl<L> AdaptiveLimit<L> {
     }
 }
 
-impl<L: Limit + Clone> AdaptiveLimit<L> {
+impl<L: Limit + Clone, K: Clone> AdaptiveLimit<L, K> {
     /// The algorithm as it is now, with what it has learnt.
     pub fn algorithm(&self) -> L {
         self.slots.algorithm()
     }
 }
 
-impl<L> Clone for AdaptiveLimit<L> {
+impl<L, K: Clone> Clone for AdaptiveLimit<L, K> {
     fn clone(&self) -> Self {
         Self {
             slots: self.slots.clone(),
@@ -117,39 +119,63 @@ impl<L> Clone for AdaptiveLimit<L> {
     }
 }
 
-impl<L> fmt::Debug for AdaptiveLimit<L> {
+impl<L, K> fmt::Debug for AdaptiveLimit<L, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.slots.fmt(f)
     }
 }
 
-policy_layer!([L] AdaptiveLimit<L>, slots: AdaptiveSlots<L>);
+policy_layer!([L, K] AdaptiveLimit<L, K>, slots: AdaptiveSlots<L, K>, where K: Clone);
 
 /// The settings of an [`AdaptiveLimit`].
 #[derive(Clone, Debug)]
 #[must_use = "call `build`"]
-pub struct AdaptiveLimitBuilder<L = LatencyQuantile> {
+pub struct AdaptiveLimitBuilder<L = LatencyQuantile, K = Blind> {
     algorithm: L,
     room: Option<(u32, Duration)>,
+    discipline: Discipline,
+    look: K,
     name: Option<&'static str>,
 }
 
-impl<L> AdaptiveLimitBuilder<L> {
+impl<L, K> AdaptiveLimitBuilder<L, K> {
     /// How the limit is found: one of [`limit`](crate::limit) with settings of your own, or a
     /// [`Limit`] of your own.
-    pub fn algorithm<M: Limit>(self, algorithm: M) -> AdaptiveLimitBuilder<M> {
+    pub fn algorithm<M: Limit>(self, algorithm: M) -> AdaptiveLimitBuilder<M, K> {
         AdaptiveLimitBuilder {
             algorithm,
             room: self.room,
+            discipline: self.discipline,
+            look: self.look,
             name: self.name,
         }
     }
 
-    /// Lets at most `places` calls (1 to 1 000 000) wait for a slot, first come, first served, each
-    /// for `longest_wait` at most (up to a year). By default nobody waits.
+    /// Lets at most `places` calls (1 to 1 000 000) wait for a slot, each for `longest_wait` at most
+    /// (up to a year). By default nobody waits. The time that a call waits is not the callee's, and
+    /// the limit learns nothing from it.
     pub fn waiting_room(mut self, places: u32, longest_wait: Duration) -> Self {
         self.room = Some((places, longest_wait));
         self
+    }
+
+    /// Who of those that wait is served next: who came first, by default.
+    pub fn discipline(mut self, discipline: Discipline) -> Self {
+        self.discipline = discipline;
+        self
+    }
+
+    /// What is seen in a call that has to wait: its criticality, for [`Discipline::Priority`], and
+    /// its caller's deadline, after which it is not run. By default, nothing; see
+    /// [`BulkheadBuilder::looking`](crate::BulkheadBuilder::looking).
+    pub fn looking<M>(self, look: M) -> AdaptiveLimitBuilder<L, M> {
+        AdaptiveLimitBuilder {
+            algorithm: self.algorithm,
+            room: self.room,
+            discipline: self.discipline,
+            look,
+            name: self.name,
+        }
     }
 
     /// The name that refusals carry: 1 to 64 printable ASCII characters, `"adaptive-limit"` by
@@ -160,14 +186,15 @@ impl<L> AdaptiveLimitBuilder<L> {
     }
 }
 
-impl<L: Limit + Clone> AdaptiveLimitBuilder<L> {
+impl<L: Limit + Clone, K: Clone> AdaptiveLimitBuilder<L, K> {
     /// One limit with these settings for each key. The next call must be of the keyed builder's.
     ///
     /// Each takes about 2 kB, so bound the number of keys by what memory there is: the default of
     /// 100 000 would take 200 MB.
-    pub fn by<K>(self, key: K) -> KeyedBuilder<K, AdaptiveSlots<L>>
+    pub fn by<Key>(self, key: Key) -> KeyedBuilder<Key, AdaptiveSlots<L, K>>
     where
         L: Send + 'static,
+        K: Send + Sync + 'static,
     {
         let name = self.name.unwrap_or("adaptive-limit");
         KeyedBuilder::from_template(key, name, self.slots(), AdaptiveSlots::fresh)
@@ -178,19 +205,22 @@ impl<L: Limit + Clone> AdaptiveLimitBuilder<L> {
     /// # Errors
     ///
     /// Names the first setting that makes no sense, its value and what is allowed.
-    pub fn build(self) -> Result<AdaptiveLimit<L>, SettingError> {
+    pub fn build(self) -> Result<AdaptiveLimit<L, K>, SettingError> {
         let slots = self.slots()?;
         Ok(AdaptiveLimit { slots })
     }
 
-    fn slots(self) -> Result<AdaptiveSlots<L>, SettingError> {
+    fn slots(self) -> Result<AdaptiveSlots<L, K>, SettingError> {
         let mut slots = AdaptiveSlots::new(self.algorithm)?;
         if let Some(name) = self.name {
             slots = slots.named(name)?;
         }
-        match self.room {
-            Some((places, longest_wait)) => slots.waiting_room(places, longest_wait),
-            None => Ok(slots),
+        if let Some((places, longest_wait)) = self.room {
+            slots = slots.waiting_room(places, longest_wait)?;
         }
+        if self.discipline != Discipline::Fifo {
+            slots = slots.discipline(self.discipline)?;
+        }
+        Ok(slots.looking(self.look))
     }
 }

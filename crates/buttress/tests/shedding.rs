@@ -261,7 +261,9 @@ async fn the_process_is_measured_where_it_runs() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_cannot_be_answered_in_time_is_refused_at_once() {
-    let shedder = DeadlineShedder::new().unwrap();
+    // There are few calls.
+    let shedder = DeadlineShedder::builder().half_life(10 * SECOND);
+    let shedder = shedder.build().unwrap();
     let deadlines = IncomingDeadline::at_most(10 * SECOND).unwrap();
     let deadlines = deadlines.header("x-deadline").unwrap();
     let slow = service_fn(|_: Request<()>| async {

@@ -9,6 +9,8 @@ pub(super) struct Evidence {
     pub(super) latency: f64,
     pub(super) mean: f64,
     spread: f64,
+    /// How long it was looked at, in seconds.
+    window: f64,
     pub(super) in_flight: u32,
     pub(super) saturated: bool,
 }
@@ -20,8 +22,17 @@ impl Evidence {
         self.latency += sample.quantile.as_secs_f64() * calls;
         self.mean += sample.mean.as_secs_f64() * calls;
         self.spread += sample.spread * calls;
+        self.window += sample.window.as_secs_f64();
         self.in_flight = self.in_flight.max(sample.in_flight);
         self.saturated |= sample.saturated;
+    }
+
+    /// Whether `limit` was used up all the time, and not only when some calls happened to come at
+    /// once. Otherwise it is the callers who decide how many are served.
+    pub(super) fn is_full(&self, limit: f64) -> bool {
+        // By Little's law, the calls that were under way on average. They end in batches, so their
+        // number in a short time is not exact.
+        self.saturated && self.mean >= NEARLY * limit * self.window
     }
 
     /// Whether there is enough to decide. In a hurry it is, too, if latency is so much in `excess` of
@@ -36,6 +47,8 @@ impl Evidence {
         plain || error <= SMALL_ERROR || self.calls >= MOST_CALLS
     }
 }
+
+const NEARLY: f64 = 0.8;
 
 /// A standard deviation of an exponential distribution's median or 0.9 quantile, of n, is 1.3/√n to
 /// 1.44/√n of it. Most others are steadier.

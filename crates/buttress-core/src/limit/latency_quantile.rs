@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 ///
 /// With each sample, by how much the smoothed quantile is over the baseline:
 ///
-/// - less than a tenth: nobody waits. The limit grows by a twentieth, at least by one, as long as
-///   half of it is in use.
+/// - less than a tenth: nobody waits. The limit grows by a twentieth, at least by one, if a call has
+///   found it used up.
 /// - up to a fifth: the callee is busy all the time, and hardly anybody waits. It stays.
 /// - more: it shrinks in proportion, by a tenth at most.
 ///
@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 /// measured: then the queue is the baseline. So when the limit has grown by a fifth and throughput
 /// has not grown by half as much, there is a queue. The limit then goes down step by step for as
 /// long as throughput stays, which costs nobody anything, and where throughput begins to fall,
-/// nobody waits.
+/// nobody waits. That is so while the limit is used up all the time; otherwise throughput only says how
+/// many calls came.
 ///
 /// The idea to watch both is that of failsafe-go's adaptive limiter; the rules are our own. That one
 /// averages all samples into its baseline, so a long outage becomes normal; see the
@@ -98,8 +99,10 @@ impl LatencyQuantile {
         }
     }
 
-    /// The quantile that is compared, from 0.05 to 0.99; 0.9 by default, as in
-    /// failsafe-go.
+    /// The quantile that is compared, from 0.05 to 0.99; 0.9 by default, as in failsafe-go.
+    ///
+    /// It should not be on the edge between two kinds of calls: where one in ten is ten times slower
+    /// than the others, the default finds too low a limit, and 0.5 finds the right one.
     pub fn at_quantile(mut self, quantile: f64) -> Self {
         self.quantile = quantile;
         self
@@ -149,8 +152,12 @@ impl LatencyQuantile {
         self.edge = None;
     }
 
-    fn grow(&mut self, throughput: f64) -> f64 {
+    fn grow(&mut self, throughput: f64, full: bool) -> f64 {
         let limit = self.limit;
+        let next = limit + (limit * GROWTH).max(1.0);
+        if !full {
+            return next;
+        }
         let mark = *self.climb.get_or_insert(Mark { limit, throughput });
         let grown = limit / mark.limit - 1.0;
         if grown >= ENOUGH_TO_TELL {
@@ -159,7 +166,7 @@ impl LatencyQuantile {
             }
             self.climb = Some(Mark { limit, throughput });
         }
-        limit + (limit * GROWTH).max(1.0)
+        next
     }
 
     fn begin_descent(&mut self, mark: Mark) -> f64 {
@@ -185,7 +192,7 @@ impl LatencyQuantile {
         self.limit * STEP_DOWN
     }
 
-    fn shrink(&mut self, recent: f64, over: f64, seen: Mark, now: Instant) -> f64 {
+    fn shrink(&mut self, recent: f64, over: f64, seen: Mark, full: bool, now: Instant) -> f64 {
         self.climb = None;
         self.descent = None;
         // In a queue the mean is in proportion to the limit; a quantile need not be.
@@ -195,7 +202,7 @@ impl LatencyQuantile {
                 let proportion = (1.0 + MIDDLE) / (1.0 + over);
                 self.limit * proportion.max(MOST_DOWN)
             }
-            Verdict::Hold if self.may_be_chance(over) => self.stay(seen, now),
+            Verdict::Hold if self.may_be_chance(over) => self.stay(seen, full, now),
             Verdict::Hold => self.limit,
             Verdict::Accept => {
                 self.baseline = Some(recent);
@@ -211,9 +218,9 @@ impl LatencyQuantile {
     }
 
     /// Stays, and tries from time to time whether more calls would be served after all.
-    fn stay(&mut self, seen: Mark, now: Instant) -> f64 {
+    fn stay(&mut self, seen: Mark, full: bool, now: Instant) -> f64 {
         let next_probe = *self.next_probe.get_or_insert(now + FIRST_PROBE);
-        if now < next_probe {
+        if !full || now < next_probe {
             return self.limit;
         }
         self.probe = Some(seen);
@@ -295,21 +302,31 @@ impl LatencyQuantile {
         // less exact: they end in batches.
         let throughput = limit * evidence.calls / evidence.mean.max(f64::MIN_POSITIVE);
         let over = recent / baseline - 1.0;
+        let full = evidence.is_full(limit);
         if let Some(before) = self.probe.take() {
-            return self.probed(before, recent, over, throughput, now);
+            return if full {
+                self.probed(before, recent, over, throughput, now)
+            } else {
+                before.limit
+            };
         }
+        let seen = Mark { limit, throughput };
         if over > HIGH {
-            return self.shrink(recent, over, Mark { limit, throughput }, now);
+            return self.shrink(recent, over, seen, full, now);
         }
         self.spell.not_slow(limit);
+        if !full {
+            // Throughput says how many calls came.
+            (self.climb, self.descent) = (None, None);
+        }
         if let Some(descent) = self.descent {
             return self.descend(descent, throughput);
         }
-        if over < LOW {
-            return self.grow(throughput);
+        if over < LOW && evidence.saturated {
+            return self.grow(throughput, full);
         }
         self.climb = None;
-        self.stay(Mark { limit, throughput }, now)
+        self.stay(seen, full, now)
     }
 }
 

@@ -1,12 +1,13 @@
 use super::collector::Collector;
 use super::tally::Tally;
 use super::{LatencyQuantile, Limit};
+use crate::look::{Blind, Look};
 use crate::now::Now;
 use crate::outcome::Outcome;
 use crate::policy::{Admission, PerKey, Permit, Policy, Retention};
 use crate::rejection::Rejection;
 use crate::setting::SettingError;
-use crate::slots::{Slot, Slots, Turn};
+use crate::slots::{Discipline, Slot, Slots, Turn};
 use crate::sync::AtomicU32;
 use std::fmt;
 use std::sync::Arc;
@@ -17,9 +18,10 @@ use std::time::{Duration, Instant};
 /// [`Slots`] whose number is found by a [`Limit`]. Clones share everything.
 ///
 /// A call's latency counts from its admission, so time in the waiting room is not the callee's.
-/// Calls that end as [cancelled](Outcome::Cancelled) teach nothing.
-pub struct AdaptiveSlots<L = LatencyQuantile> {
-    slots: Slots,
+/// Calls that end as [cancelled](Outcome::Cancelled) teach nothing. `K` is what is [seen](Look) in a
+/// call that has to wait.
+pub struct AdaptiveSlots<L = LatencyQuantile, K = Blind> {
+    slots: Slots<K>,
     lanes: Arc<[Arc<Lane<L>>]>,
 }
 
@@ -48,7 +50,9 @@ impl<L: Limit + Clone> AdaptiveSlots<L> {
         let slots = Slots::new(algorithm.limit().max(1))?.named("adaptive-limit")?;
         Ok(Self::with(slots, algorithm))
     }
+}
 
+impl<L: Limit + Clone, K: Clone> AdaptiveSlots<L, K> {
     /// Lets at most `places` calls wait, from 1 to 1 000 000, each for `longest_wait` at most.
     ///
     /// # Errors
@@ -56,6 +60,16 @@ impl<L: Limit + Clone> AdaptiveSlots<L> {
     /// `places` is out of range, or `longest_wait` is 0 or longer than a year.
     pub fn waiting_room(self, places: u32, longest_wait: Duration) -> Result<Self, SettingError> {
         let slots = self.slots.clone().waiting_room(places, longest_wait)?;
+        Ok(Self::with(slots, self.algorithm()))
+    }
+
+    /// Who of those that wait is served next: by default, who came first.
+    ///
+    /// # Errors
+    ///
+    /// There is no waiting room yet, or a setting of the discipline is out of range.
+    pub fn discipline(self, discipline: Discipline) -> Result<Self, SettingError> {
+        let slots = self.slots.clone().discipline(discipline)?;
         Ok(Self::with(slots, self.algorithm()))
     }
 
@@ -80,10 +94,10 @@ impl<L: Limit + Clone> AdaptiveSlots<L> {
         self.shared().collector.with_algorithm(L::clone)
     }
 
-    fn with(slots: Slots, algorithm: L) -> Self {
+    fn with(slots: Slots<K>, algorithm: L) -> Self {
         let lanes = slots.shelves();
         let shared = Arc::new(Shared {
-            slots: slots.clone(),
+            slots: slots.clone().looking(Blind),
             collector: Collector::new(algorithm, lanes),
         });
         let lane = |index| {
@@ -100,7 +114,16 @@ impl<L: Limit + Clone> AdaptiveSlots<L> {
     }
 }
 
-impl<L> AdaptiveSlots<L> {
+impl<L, K> AdaptiveSlots<L, K> {
+    /// What is seen in a call that has to wait: its criticality, for [`Discipline::Priority`], and
+    /// its caller's deadline, after which it is not run.
+    pub fn looking<M>(self, look: M) -> AdaptiveSlots<L, M> {
+        AdaptiveSlots {
+            slots: self.slots.looking(look),
+            lanes: self.lanes,
+        }
+    }
+
     /// How many calls may be under way at once, as of now.
     pub fn limit(&self) -> u32 {
         self.slots.limit()
@@ -127,7 +150,7 @@ impl<L> AdaptiveSlots<L> {
     }
 }
 
-impl<L: Limit> AdaptiveSlots<L> {
+impl<L: Limit, K> AdaptiveSlots<L, K> {
     /// A permit for a slot that was taken for the lane's shelf, or that the call waited for.
     #[inline]
     fn permit(lane: &Arc<Lane<L>>, waited: Option<Slot>, now: &Now) -> AdaptiveSlot<L> {
@@ -142,7 +165,10 @@ impl<L: Limit> AdaptiveSlots<L> {
     }
 
     #[inline(never)]
-    fn search<C: ?Sized>(&self, call: &C, now: &Now) -> Admission<AdaptiveSlot<L>, Turn> {
+    fn search<C: ?Sized>(&self, call: &C, now: &Now) -> Admission<AdaptiveSlot<L>, Turn>
+    where
+        K: Look<C>,
+    {
         let lane = self.lane();
         match self.slots.admit(call, now) {
             Admission::Admitted(slot) => Admission::Admitted(Self::permit(lane, Some(slot), now)),
@@ -158,7 +184,7 @@ impl<L: Limit> AdaptiveSlots<L> {
     }
 }
 
-impl<C: ?Sized, L: Limit> Policy<C> for AdaptiveSlots<L> {
+impl<C: ?Sized, L: Limit, K: Look<C>> Policy<C> for AdaptiveSlots<L, K> {
     type Permit = AdaptiveSlot<L>;
     type Waiting = Turn;
 
@@ -188,7 +214,7 @@ impl<C: ?Sized, L: Limit> Policy<C> for AdaptiveSlots<L> {
     }
 }
 
-impl<C: ?Sized, L: Limit> PerKey<C> for AdaptiveSlots<L> {
+impl<C: ?Sized, L: Limit, K: Look<C>> PerKey<C> for AdaptiveSlots<L, K> {
     const TAKES_BACK: bool = false;
 
     fn retention(&self, now: &Now) -> Retention {
@@ -200,7 +226,7 @@ impl<C: ?Sized, L: Limit> PerKey<C> for AdaptiveSlots<L> {
     }
 }
 
-impl<L> Clone for AdaptiveSlots<L> {
+impl<L, K: Clone> Clone for AdaptiveSlots<L, K> {
     fn clone(&self) -> Self {
         Self {
             slots: self.slots.clone(),
@@ -209,7 +235,7 @@ impl<L> Clone for AdaptiveSlots<L> {
     }
 }
 
-impl<L> fmt::Debug for AdaptiveSlots<L> {
+impl<L, K> fmt::Debug for AdaptiveSlots<L, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AdaptiveSlots")
             .field("slots", &self.slots)

@@ -53,14 +53,16 @@ struct Settings {
 }
 
 /// What is remembered from window to window.
-#[derive(Default)]
 struct Course {
     /// How many calls a second to let through, while there is a bar.
     target: Option<f64>,
-    /// How many it took when all was well.
+    /// How many it took when all was well. Without end as long as nobody knows, as in a service that
+    /// starts into an overload: what it takes is then found by doubling.
     healthy: f64,
     /// How many it took when it last refused too much.
     known_limit: f64,
+    /// Whether the last window ended early. Calls that it let in to wait are refused in this one.
+    cut_short: bool,
     /// By how much the target grows if this window goes well.
     step: f64,
     /// How many calls of each criticality come in a second.
@@ -236,6 +238,19 @@ struct Window {
     had_bar: bool,
 }
 
+impl Default for Course {
+    fn default() -> Self {
+        Self {
+            target: None,
+            healthy: f64::INFINITY,
+            known_limit: 0.0,
+            cut_short: false,
+            step: 0.0,
+            arriving: [0.0; 4],
+        }
+    }
+}
+
 impl Course {
     /// How high the bar is to be.
     fn next_bar(&mut self, window: &Window) -> f64 {
@@ -261,23 +276,33 @@ impl Course {
             self.known_limit = 0.0;
             self.healthy = window.passed / window.seconds;
         }
+        self.cut_short = !window.whole;
         self.target.map_or(0.0, |target| self.bar_for(target))
     }
 
     fn offer_less(&mut self, window: &Window) {
         let refused = window.refused / window.passed;
+        let taken = (window.passed - window.refused) / window.seconds;
+        // What it would have taken of all that was to be let through: once some are refused, the bar
+        // holds others back.
+        let bearable = self.target.map_or(taken, |target| {
+            let meant = window.passed.max(target * window.seconds);
+            target * (1.0 - window.refused / meant)
+        });
         let target = match self.target {
             // A window's count is noisy, so what is known already is better, unless the shedder
             // takes much less than that.
             Some(target) if refused < BADLY => target * (1.0 - refused),
-            _ => (window.passed - window.refused) / window.seconds,
+            Some(target) => taken.max(target / 2.0),
+            None => taken,
         };
-        if self.target.is_some() && window.passed - window.refused > FEW {
+        if self.target.is_some() && !self.cut_short && window.passed - window.refused > FEW {
             // It works, and still that was too much.
-            self.healthy = self.healthy.min(target);
+            self.healthy = self.healthy.min(bearable);
         }
         // A short window's count may be far off, so what follows must be free to find out.
-        self.known_limit = if window.whole { target } else { 0.0 };
+        let known = window.whole && !self.cut_short;
+        self.known_limit = if known { target } else { 0.0 };
         // One that takes nothing at all must be offered something, or it would never be seen to take
         // it again.
         let least = FEW_PER_CENT / 100.0 * self.arriving.iter().sum::<f64>();

@@ -18,9 +18,11 @@ use std::time::{Duration, Instant};
 /// take these days.
 ///
 /// What a call has left is compared with a quantile of the latencies of late: with the median, a
-/// call is refused whose chance is less than a half. A call without a deadline is admitted. Whatever
-/// the latencies say, one hopeless call at a time is let through, ten in a second at most, so that it
-/// is seen when the callee is fast again.
+/// call is refused whose chance is less than a half. A call without a deadline is admitted.
+///
+/// Whatever the latencies say, now and then a hopeless call is let through: twenty in a half-life at
+/// first, twice as many with each that makes it after all, and half as many with each that does not. So a
+/// callee that is fast again is found out at once, however many slow calls are remembered.
 ///
 /// A call that fails, or whose caller leaves, after having run for longer than that quantile counts
 /// as one that took that long: it would have taken longer still. If only answers counted, a callee
@@ -39,12 +41,14 @@ struct Shared {
     /// The quantile in nanoseconds, 0 if too little is known, and when it must be found out again.
     expected: AtomicU64,
     stale: AtomicU64,
-    /// When the next hopeless call is let through.
+    /// When the next hopeless call is let through, and how long it is to the one after it.
     next_probe: AtomicU64,
+    pause: AtomicU64,
+    longest_pause: u64,
 }
 
 impl<D> DeadlineShedder<D> {
-    /// Calls have the deadlines that `deadline` finds. It judges by the median of some ten seconds,
+    /// Calls have the deadlines that `deadline` finds. It judges by the median of about the last second,
     /// and the name is `"deadline-shedder"`.
     ///
     /// # Errors
@@ -54,13 +58,15 @@ impl<D> DeadlineShedder<D> {
         Ok(Self {
             deadline,
             shared: Arc::new(Shared {
-                latencies: Latencies::new(Duration::from_secs(10))?,
+                latencies: Latencies::new(HALF_LIFE)?,
                 quantile: 0.5,
                 name: "deadline-shedder",
                 since: Since::default(),
                 expected: AtomicU64::new(0),
                 stale: AtomicU64::new(0),
                 next_probe: AtomicU64::new(0),
+                pause: AtomicU64::new(longest_pause(HALF_LIFE)),
+                longest_pause: longest_pause(HALF_LIFE),
             }),
         })
     }
@@ -76,7 +82,7 @@ impl<D> DeadlineShedder<D> {
         self.changed(|shared| shared.quantile = quantile)
     }
 
-    /// With how much time what is known fades to a half, from a second to ten minutes; 10 s unless
+    /// With how much time what is known fades to a half, from a second to ten minutes; 1 s unless
     /// told otherwise.
     ///
     /// # Errors
@@ -84,7 +90,11 @@ impl<D> DeadlineShedder<D> {
     /// `half_life` is out of range.
     pub fn half_life(self, half_life: Duration) -> Result<Self, SettingError> {
         let latencies = Latencies::new(half_life)?;
-        self.changed(|shared| shared.latencies = latencies)
+        self.changed(|shared| {
+            shared.latencies = latencies;
+            shared.longest_pause = longest_pause(half_life);
+            shared.pause = AtomicU64::new(shared.longest_pause);
+        })
     }
 
     /// The name that refusals carry.
@@ -146,18 +156,28 @@ impl Shared {
         self.expected.store(expected, Ordering::Relaxed);
     }
 
-    /// One hopeless call at a time, as far as it takes what is expected.
-    fn may_probe(&self, now: Instant, expected: Duration) -> bool {
+    /// Whether it is time to see whether a hopeless call makes it after all.
+    fn may_probe(&self, now: Instant) -> bool {
         let nanos = self.since.nanos(now);
         let next = self.next_probe.load(Ordering::Relaxed);
         let won = || {
-            let pause = u64::try_from(expected.as_nanos()).unwrap_or(u64::MAX);
-            let after = nanos.saturating_add(pause.max(SHORTEST_PAUSE));
+            let after = nanos.saturating_add(self.pause.load(Ordering::Relaxed));
             self.next_probe
                 .compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
         };
         nanos >= next && won()
+    }
+
+    fn probed(&self, made_it: bool) {
+        let pause = self.pause.load(Ordering::Relaxed);
+        let pause = if made_it {
+            (pause / 2).max(SHORTEST_PAUSE)
+        } else {
+            pause.saturating_mul(2).min(self.longest_pause)
+        };
+        // If two end at once, one of them counts.
+        self.pause.store(pause, Ordering::Relaxed);
     }
 }
 
@@ -168,6 +188,7 @@ impl<C: ?Sized, D: InstantOf<C>> Policy<C> for DeadlineShedder<D> {
     fn admit(&self, call: &C, now: &Now) -> Admission<InTime, Never> {
         let started = now.instant();
         let shared = &self.shared;
+        let mut hopeless = None;
         if let Some(deadline) = self.deadline.instant_of(call) {
             let left = deadline.saturating_duration_since(started);
             if left.is_zero() {
@@ -175,12 +196,16 @@ impl<C: ?Sized, D: InstantOf<C>> Policy<C> for DeadlineShedder<D> {
                 return Admission::Refused(rejection);
             }
             let expected = Duration::from_nanos(shared.expected(started));
-            if left < expected && !shared.may_probe(started, expected) {
-                return Admission::Refused(Rejection::new(Reason::Overloaded, shared.name));
+            if left < expected {
+                if !shared.may_probe(started) {
+                    return Admission::Refused(Rejection::new(Reason::Overloaded, shared.name));
+                }
+                hopeless = Some(deadline);
             }
         }
         Admission::Admitted(InTime {
             started,
+            hopeless,
             shared: Arc::clone(shared),
         })
     }
@@ -218,6 +243,8 @@ impl<D> fmt::Debug for DeadlineShedder<D> {
 #[derive(Debug)]
 pub struct InTime {
     started: Instant,
+    /// The deadline, if nobody thinks so.
+    hopeless: Option<Instant>,
     shared: Arc<Shared>,
 }
 
@@ -226,14 +253,20 @@ impl Permit for InTime {
     fn complete(self, outcome: Outcome, now: &Now) {
         let now = now.instant();
         let took = now.saturating_duration_since(self.started);
-        let expected = self.shared.expected.load(Ordering::Relaxed);
-        let counts = match outcome {
-            Outcome::Success => true,
+        let expected = Duration::from_nanos(self.shared.expected.load(Ordering::Relaxed));
+        let made_it = outcome == Outcome::Success;
+        let latency = match self.hopeless {
+            Some(deadline) => {
+                let in_time = made_it && now <= deadline;
+                self.shared.probed(in_time);
+                // One that left when its time was up says that nothing has changed.
+                Some(if in_time { took } else { took.max(expected) })
+            }
             // A quick failure says nothing about how long answers take.
-            _ => took.as_nanos() > u128::from(expected),
+            None => (made_it || took > expected).then_some(took),
         };
-        if counts {
-            self.shared.latencies.record(took, now);
+        if let Some(latency) = latency {
+            self.shared.latencies.record(latency, now);
         }
     }
 }
@@ -241,6 +274,14 @@ impl Permit for InTime {
 /// So many latencies are worth a judgement.
 const ENOUGH: u32 = 10;
 
+const HALF_LIFE: Duration = Duration::from_secs(1);
+
+/// In nanoseconds: so often that there is always enough to judge by.
+fn longest_pause(half_life: Duration) -> u64 {
+    u64::try_from(half_life.as_nanos() / 20).unwrap_or(u64::MAX / 2)
+}
+
 /// In nanoseconds: a tenth of a second.
 const REFRESH_EVERY: u64 = 100_000_000;
-const SHORTEST_PAUSE: u64 = 100_000_000;
+/// A microsecond, which for all that is known is none.
+const SHORTEST_PAUSE: u64 = 1_000;

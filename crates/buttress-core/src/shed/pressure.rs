@@ -1,10 +1,11 @@
+use crate::look::{Blind, Look};
 use crate::never::Never;
 use crate::now::Now;
 use crate::policy::{Admission, Policy};
 use crate::random::Random;
 use crate::rejection::{Reason, Rejection};
 use crate::setting::{SettingError, check_name, check_range};
-use crate::sync::{AtomicU64, Mutex};
+use crate::sync::{AtomicU32, AtomicU64, Mutex};
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
@@ -14,7 +15,11 @@ use std::task::{Context, Poll};
 /// The share rises smoothly with the use, so there is no edge at which a service flips between
 /// serving all and none. What is used is [reported](Self::report) from outside, a few times a
 /// second; to admit a call costs one look at one number, and a draw if that is not 0.
-pub struct Pressure {
+///
+/// If it [sees](Self::looking) how critical calls are, that share is made up of the least critical of
+/// those that come: as long as a part of `SHEDDABLE` suffices, nothing else is refused.
+pub struct Pressure<L = Blind> {
+    look: L,
     cpu: Ramp,
     memory: Ramp,
     most_refused: f64,
@@ -22,6 +27,10 @@ pub struct Pressure {
     random: Random,
     /// The share that is refused, as the bits of a float.
     share: AtomicU64,
+    /// The same for each criticality, from the lowest 16 bits up, in parts of [`ALL`].
+    shares: AtomicU64,
+    /// How many of each came since the last report, while some were refused.
+    arrived: [AtomicU32; 4],
     smoothed: Mutex<Reading>,
 }
 
@@ -82,7 +91,28 @@ impl Pressure {
             name: "pressure",
             random: Random::new(),
             share: AtomicU64::new(0),
+            shares: AtomicU64::new(0),
+            arrived: std::array::from_fn(|_| AtomicU32::new(0)),
             smoothed: Mutex::new(Reading::default()),
+            look: Blind,
+        }
+    }
+}
+
+impl<L> Pressure<L> {
+    /// What is seen in a call: how critical it is.
+    pub fn looking<M>(self, look: M) -> Pressure<M> {
+        Pressure {
+            look,
+            cpu: self.cpu,
+            memory: self.memory,
+            most_refused: self.most_refused,
+            name: self.name,
+            random: self.random,
+            share: self.share,
+            shares: self.shares,
+            arrived: self.arrived,
+            smoothed: self.smoothed,
         }
     }
 
@@ -132,7 +162,11 @@ impl Pressure {
         let share = self.cpu.share(smoothed.cpu);
         let share = share.max(self.memory.share(smoothed.memory));
         let share = share * self.most_refused;
+        let arrived = self.arrived.each_ref();
+        let arrived = arrived.map(|calls| f64::from(calls.swap(0, Ordering::Relaxed)));
         self.share.store(share.to_bits(), Ordering::Relaxed);
+        self.shares
+            .store(of_each(share, arrived), Ordering::Relaxed);
     }
 
     /// What is used, averaged.
@@ -146,6 +180,32 @@ impl Pressure {
         f64::from_bits(self.share.load(Ordering::Relaxed))
     }
 }
+
+/// What part of each criticality is refused, if `share` of all is, the lowest first.
+fn of_each(share: f64, arrived: [f64; 4]) -> u64 {
+    let all: f64 = arrived.iter().sum();
+    let mut left = share * all;
+    let of_each = arrived.map(|calls| {
+        if all <= 0.0 {
+            // Nobody has counted yet.
+            return share;
+        }
+        let refused = left.min(calls);
+        left -= refused;
+        // Of what did not come, nothing is known but that the higher ones are not refused.
+        if calls > 0.0 {
+            refused / calls
+        } else {
+            f64::from(u8::from(left > 0.0))
+        }
+    });
+    let bits = |share: f64| (share * f64::from(ALL)).ceil() as u64;
+    let pack = |packed, share| packed << 16 | bits(share);
+    of_each.into_iter().rev().fold(0, pack)
+}
+
+/// All of a criticality's calls.
+const ALL: u16 = u16::MAX;
 
 fn blend(before: Option<f64>, new: Option<f64>) -> Option<f64> {
     let new = new.filter(|new| new.is_finite());
@@ -163,14 +223,20 @@ impl Default for Pressure {
     }
 }
 
-impl<C: ?Sized> Policy<C> for Pressure {
+impl<C: ?Sized, L: Look<C>> Policy<C> for Pressure<L> {
     type Permit = ();
     type Waiting = Never;
 
     #[inline]
-    fn admit(&self, _: &C, _: &Now) -> Admission<(), Never> {
-        let share = self.refused_share();
-        if share > 0.0 && self.random.unit() < share {
+    fn admit(&self, call: &C, _: &Now) -> Admission<(), Never> {
+        let shares = self.shares.load(Ordering::Relaxed);
+        if shares == 0 {
+            return Admission::Admitted(());
+        }
+        let rank = self.look.criticality(call).rank();
+        self.arrived[rank].fetch_add(1, Ordering::Relaxed);
+        let share = (shares >> (16 * rank)) as u16;
+        if share > 0 && self.random.unit() * f64::from(ALL) < f64::from(share) {
             return Admission::Refused(Rejection::new(Reason::Overloaded, self.name));
         }
         Admission::Admitted(())
@@ -187,7 +253,7 @@ impl<C: ?Sized> Policy<C> for Pressure {
     }
 }
 
-impl fmt::Debug for Pressure {
+impl<L> fmt::Debug for Pressure<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pressure")
             .field("name", &self.name)

@@ -4,7 +4,7 @@
 )]
 
 use super::{CoDel, DeadlineShedder, Pressure, QueueDelay, Ramp, Reading};
-use crate::{Admission, Now, Outcome, Permit, Policy, Reason, SettingError};
+use crate::{Admission, Criticality, Now, Outcome, Permit, Policy, Reason, SettingError};
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
 
@@ -155,6 +155,48 @@ fn a_single_peak_is_averaged_out() {
     assert!(policy.refused_share() <= 0.0);
 }
 
+#[test]
+fn pressure_refuses_the_least_critical_of_what_comes() {
+    let policy = Pressure::new().seed(1).looking(|call: &Criticality| *call);
+    let now = Now::at(start());
+    // Half-way up the ramp, 47.5 % of all.
+    let cpu = Some(0.925);
+    let refused_of_ten = || {
+        let mut refused = [0; 4];
+        for number in 0..10_000 {
+            let call = match number % 10 {
+                0..5 => Criticality::Sheddable,
+                5..9 => Criticality::SheddablePlus,
+                _ => Criticality::Critical,
+            };
+            refused[call.rank()] += u32::from(reason(policy.admit(&call, &now)).is_some());
+        }
+        refused
+    };
+    assert_eq!(refused_of_ten(), [0; 4]);
+    policy.report(Reading { cpu, memory: None });
+    // Nobody knows yet what comes, so all are refused alike.
+    let alike = refused_of_ten();
+    assert!(
+        alike[0] > 2_000 && alike[1] > 1_600 && alike[2] > 400,
+        "{alike:?}"
+    );
+    policy.report(Reading { cpu, memory: None });
+    let [lowest, next, critical, _] = refused_of_ten();
+    assert_eq!((next, critical), (0, 0));
+    assert!((4_650..4_850).contains(&lowest), "{lowest}");
+    // 90 % of all: everything but the critical ones, and some of those.
+    policy.report(Reading {
+        cpu: Some(1.0),
+        memory: Some(1.0),
+    });
+    let [lowest, next, critical, _] = refused_of_ten();
+    assert_eq!((lowest, next), (5_000, 4_000));
+    assert!((400..600).contains(&critical), "{critical}");
+    policy.report(Reading::default());
+    assert_eq!(refused_of_ten(), [0; 4]);
+}
+
 /// A shedder that has seen calls of 100 ms.
 fn shedder(begin: Instant) -> DeadlineShedder<impl Fn(&Option<Instant>) -> Option<Instant>> {
     let shedder = DeadlineShedder::new(|deadline: &Option<Instant>| *deadline).unwrap();
@@ -220,6 +262,53 @@ fn a_callee_that_is_fast_again_is_seen_although_all_calls_were_hopeless() {
     }
     assert!(!refused_last);
     assert!(shedder.expected().unwrap() < 3 * MILLI);
+}
+
+#[test]
+fn thousands_of_slow_calls_are_forgotten_within_a_second() {
+    let begin = start();
+    let shedder = DeadlineShedder::new(|deadline: &Option<Instant>| *deadline).unwrap();
+    for at in 0..5_000 {
+        let now = begin + at * MILLI;
+        if let Admission::Admitted(permit) = shedder.admit(&None, &Now::at(now)) {
+            permit.complete(Outcome::Success, &Now::at(now + SECOND));
+        }
+    }
+    // From now on it takes a millisecond, and a thousand callers a second wait for fifty.
+    let now = begin + 6 * SECOND;
+    let refused = |from: u32| {
+        let calls = (from..from + 1_000).map(|at| now + at * MILLI);
+        let refused =
+            calls.filter(
+                |at| match shedder.admit(&Some(*at + 50 * MILLI), &Now::at(*at)) {
+                    Admission::Admitted(permit) => {
+                        permit.complete(Outcome::Success, &Now::at(*at + MILLI));
+                        false
+                    }
+                    Admission::Refused(_) | Admission::Wait(_) => true,
+                },
+            );
+        refused.count()
+    };
+    let (first, second) = (refused(0), refused(1_000));
+    assert!(first > 0 && first < 400, "{first}");
+    assert_eq!(second, 0);
+}
+
+#[test]
+fn hopeless_calls_are_let_through_seldom_while_they_do_not_make_it() {
+    let begin = start();
+    let shedder = shedder(begin);
+    let mut admitted = 0;
+    // A thousand a second, of which none makes it.
+    for at in 0..5_000 {
+        let now = begin + (200 + at) * MILLI;
+        if let Admission::Admitted(permit) = shedder.admit(&Some(now + 50 * MILLI), &Now::at(now)) {
+            admitted += 1;
+            permit.complete(Outcome::Cancelled, &Now::at(now + 50 * MILLI));
+        }
+    }
+    assert!((90..=102).contains(&admitted), "{admitted}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// A call that takes 200 ms these days and whose caller waits for another 50 ms is work for nobody.
 /// In an overload, when everything takes longer, these are the calls that keep the service from
 /// doing the others. So what a call has left is compared with how long calls take: by default with
-/// the median of the last ten seconds or so.
+/// the median of the last second or so.
 ///
 /// For HTTP the deadline is the [`Deadline`](crate::Deadline) in the request's extensions; put
 /// [`IncomingDeadline`](crate::IncomingDeadline) outside of this one. A call whose deadline has
@@ -17,13 +17,14 @@ use std::time::Duration;
 /// `UNAVAILABLE`). A call without a deadline is admitted. It is a handle: clones share what was
 /// seen.
 ///
-/// Whatever the latencies say, one hopeless call at a time is let through, ten in a second at most,
-/// so that it is seen when the service is fast again.
+/// Whatever the latencies say, now and then a hopeless call is let through: twenty in a half-life at first,
+/// twice as many with each that makes it after all, and half as many with each that does not. So it is
+/// seen at once when the service is fast again.
 ///
 /// # How it fails when misused
 ///
 /// Where one route takes a millisecond and another one a minute, the median is that of the one that
-/// is called more. Give each its own. And a service with less than a call in a second needs a longer
+/// is called more. Give each its own. And a service with less than ten calls in a second needs a longer
 /// [half-life](DeadlineShedderBuilder::half_life), or there is never enough to judge by.
 ///
 /// ```
@@ -106,7 +107,7 @@ impl<D> DeadlineShedderBuilder<D> {
         self
     }
 
-    /// With how much time what is known fades to a half, from a second to ten minutes; 10 s by
+    /// With how much time what is known fades to a half, from a second to ten minutes; 1 s by
     /// default.
     pub fn half_life(mut self, half_life: Duration) -> Self {
         self.half_life = Some(half_life);

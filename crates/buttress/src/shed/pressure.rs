@@ -3,7 +3,7 @@ use crate::clock;
 use crate::{DefaultProtocol, Guard, GuardLayer, guard};
 use buttress_core::setting::check_range;
 use buttress_core::shed::{self, Ramp, Reading};
-use buttress_core::{Admission, Never, Now, Policy, Rejection, SettingError};
+use buttress_core::{Admission, Blind, Look, Never, Now, Policy, Rejection, SettingError};
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +26,10 @@ use tower_layer::Layer;
 /// belongs to the policy and its clones and ends with the last of them. To admit a call costs one
 /// look at one number. It is a handle: clones share it.
 ///
+/// If it [sees](PressureBuilder::looking) how critical calls are, the share is made up of the least
+/// critical ones: as long as a part of `SHEDDABLE` suffices, nothing else is refused. It needs no
+/// [`Prioritized`](crate::Prioritized) in front.
+///
 /// # How it fails when misused
 ///
 /// A process that uses all processors because it may, for work in the background, looks like one
@@ -40,9 +44,9 @@ use tower_layer::Layer;
 /// assert_eq!(pressure.refused_share(), 0.0);
 /// # Ok::<(), buttress::SettingError>(())
 /// ```
-#[derive(Clone, Debug)]
-pub struct Pressure {
-    watched: Arc<Watched>,
+#[derive(Debug)]
+pub struct Pressure<L = Blind> {
+    watched: Arc<Watched<L>>,
 }
 
 impl Pressure {
@@ -65,9 +69,12 @@ impl Pressure {
             source: None,
             seed: None,
             name: "pressure",
+            look: Blind,
         }
     }
+}
 
+impl<L> Pressure<L> {
     /// The share of the calls that is refused now, from 0 to 1.
     pub fn refused_share(&self) -> f64 {
         self.watched.policy.refused_share()
@@ -79,7 +86,15 @@ impl Pressure {
     }
 }
 
-impl<C: ?Sized> Policy<C> for Pressure {
+impl<L> Clone for Pressure<L> {
+    fn clone(&self) -> Self {
+        Self {
+            watched: Arc::clone(&self.watched),
+        }
+    }
+}
+
+impl<C: ?Sized, L: Look<C> + Send + Sync + 'static> Policy<C> for Pressure<L> {
     type Permit = ();
     type Waiting = Never;
 
@@ -102,7 +117,7 @@ impl<C: ?Sized> Policy<C> for Pressure {
     }
 }
 
-impl<S> Layer<S> for Pressure {
+impl<S, L> Layer<S> for Pressure<L> {
     type Service = Guard<S, Self, DefaultProtocol>;
 
     fn layer(&self, inner: S) -> Self::Service {
@@ -110,7 +125,7 @@ impl<S> Layer<S> for Pressure {
     }
 }
 
-impl Pressure {
+impl<L> Pressure<L> {
     /// A layer that speaks another protocol: [`Plain`](crate::Plain) for services that are neither
     /// HTTP nor gRPC, or an `Http` with other settings.
     pub fn protocol<Pr>(&self, protocol: Pr) -> GuardLayer<Self, Pr> {
@@ -119,7 +134,10 @@ impl Pressure {
 
     /// Starts to read, in the runtime that the call runs on. Outside of one nothing is read.
     #[cold]
-    fn watch(&self) {
+    fn watch(&self)
+    where
+        L: Send + Sync + 'static,
+    {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
@@ -153,7 +171,7 @@ impl<F: FnMut(Instant) -> Reading + Send + 'static> Source for F {
 
 /// The settings of a [`Pressure`].
 #[must_use = "call `build`"]
-pub struct PressureBuilder {
+pub struct PressureBuilder<L = Blind> {
     cpu: Option<(f64, f64)>,
     memory: Option<(f64, f64)>,
     most_refused: f64,
@@ -161,9 +179,10 @@ pub struct PressureBuilder {
     source: Option<Box<dyn Source>>,
     seed: Option<u64>,
     name: &'static str,
+    look: L,
 }
 
-impl PressureBuilder {
+impl<L> PressureBuilder<L> {
     /// Refuses from a use of the processors of `from` on, and the most at `to`, where
     /// 0 < from < to ≤ 1; 0.85 and 1 by default.
     pub fn cpu(mut self, from: f64, to: f64) -> Self {
@@ -208,6 +227,22 @@ impl PressureBuilder {
         self
     }
 
+    /// What is seen in a call: how critical it is. `Carried` sees what a request carries in its
+    /// extensions; a closure from the call to a [`Criticality`](crate::Criticality) sees that. By
+    /// default, nothing.
+    pub fn looking<M>(self, look: M) -> PressureBuilder<M> {
+        PressureBuilder {
+            cpu: self.cpu,
+            memory: self.memory,
+            most_refused: self.most_refused,
+            every: self.every,
+            source: self.source,
+            seed: self.seed,
+            name: self.name,
+            look,
+        }
+    }
+
     /// The seed of the draws, so that an experiment can be repeated.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
@@ -225,7 +260,7 @@ impl PressureBuilder {
     /// # Errors
     ///
     /// Names the first setting that makes no sense, its value and what is allowed.
-    pub fn build(self) -> Result<Pressure, SettingError> {
+    pub fn build(self) -> Result<Pressure<L>, SettingError> {
         let ramp = |field, ramp: Option<(f64, f64)>| {
             ramp.map(|(from, to)| Ramp::new(field, from, to))
                 .transpose()
@@ -246,7 +281,7 @@ impl PressureBuilder {
         }
         let source = self.source.unwrap_or_else(|| Box::new(ProcessUse::new()));
         let watched = Watched {
-            policy,
+            policy: policy.looking(self.look),
             looks_at: (cpu.is_some(), memory.is_some()),
             every,
             being_read: AtomicBool::new(false),
@@ -258,7 +293,7 @@ impl PressureBuilder {
     }
 }
 
-impl fmt::Debug for PressureBuilder {
+impl<L> fmt::Debug for PressureBuilder<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PressureBuilder")
             .field("cpu", &self.cpu)
@@ -268,8 +303,8 @@ impl fmt::Debug for PressureBuilder {
 }
 
 /// The policy, and who reads for it.
-struct Watched {
-    policy: shed::Pressure,
+struct Watched<L> {
+    policy: shed::Pressure<L>,
     /// At the processors, at memory.
     looks_at: (bool, bool),
     every: Duration,
@@ -278,20 +313,20 @@ struct Watched {
     source: Mutex<Option<Box<dyn Source>>>,
 }
 
-impl fmt::Debug for Watched {
+impl<L> fmt::Debug for Watched<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.policy.fmt(f)
     }
 }
 
 /// The task that reads. If its runtime ends before the policy does, the next call starts another.
-struct Watching {
-    watched: Weak<Watched>,
+struct Watching<L> {
+    watched: Weak<Watched<L>>,
     /// There until it is dropped.
     source: Option<Box<dyn Source>>,
 }
 
-impl Watching {
+impl<L> Watching<L> {
     async fn run(mut self) {
         while let Some(every) = self.read() {
             tokio::time::sleep(every).await;
@@ -311,7 +346,7 @@ impl Watching {
     }
 }
 
-impl Drop for Watching {
+impl<L> Drop for Watching<L> {
     fn drop(&mut self) {
         if let Some(watched) = self.watched.upgrade() {
             *watched.source.lock() = self.source.take();

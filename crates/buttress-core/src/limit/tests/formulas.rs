@@ -211,6 +211,34 @@ fn latency_quantile_grows_stays_and_shrinks() {
     assert_eq!(follow(1_000), 30);
 }
 
+/// Forty calls at once now and then, and twenty on average: throughput is what callers want.
+#[test]
+fn latency_quantile_learns_nothing_from_throughput_while_the_limit_is_not_used_up() {
+    let sample = |latency, window| Sample {
+        calls: 50,
+        saturated: true,
+        window: millis(window),
+        ..Sample::new(millis(latency), 40)
+    };
+    // Little's law: 50 calls of 115 ms in 115 ms, or in 287.
+    for (window, learns) in [(115, true), (287, false)] {
+        let mut limit = LatencyQuantile::new().start(40);
+        let mut now = now();
+        limit.update(&sample(100, 100), now);
+        limit.update(&sample(100, 100), now);
+        let before = limit.limit();
+        for _ in 0..100 {
+            now += Duration::from_millis(500);
+            limit.update(&sample(115, window), now);
+        }
+        let learnt = limit.baseline().unwrap() > millis(110);
+        assert_eq!(learnt, learns, "{:?}", limit.baseline());
+        if !learns {
+            assert_eq!(limit.limit(), before);
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn no_limit_leaves_its_bounds(

@@ -13,8 +13,9 @@ pub(super) struct Simulation<L: Limit> {
     /// How many calls the callee works on at once, and how long each takes.
     pub(super) slots: usize,
     pub(super) work: Duration,
-    /// Whether the work is exponentially distributed, or always the same.
-    pub(super) varies: bool,
+    pub(super) varies: Varies,
+    /// It stands still so often, and for so long.
+    pub(super) pauses: Option<(Duration, Duration)>,
     /// Calls in a second.
     pub(super) rate: f64,
     random: Random,
@@ -24,6 +25,15 @@ pub(super) struct Simulation<L: Limit> {
     queue: VecDeque<AdaptiveSlot<L>>,
     running: BinaryHeap<Reverse<(Duration, usize)>>,
     permits: Vec<Option<AdaptiveSlot<L>>>,
+}
+
+/// How the work of one call differs from another's. The mean is the same.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Varies {
+    Never,
+    Exponentially,
+    /// Nine in ten take half as long, and the others eleven times as long as those.
+    InTwo,
 }
 
 /// What happened during a run.
@@ -44,7 +54,8 @@ impl<L: Limit + Clone> Simulation<L> {
             policy: AdaptiveSlots::new(algorithm).unwrap(),
             slots: 20,
             work: Duration::from_millis(10),
-            varies: false,
+            varies: Varies::Never,
+            pauses: None,
             rate,
             random: Random::seeded(7),
             begin,
@@ -114,12 +125,13 @@ impl<L: Limit + Clone> Simulation<L> {
         while self.running.len() < self.slots
             && let Some(permit) = self.queue.pop_front()
         {
-            let factor = if self.varies {
-                -(1.0 - self.random.unit()).ln()
-            } else {
-                1.0
+            let factor = match self.varies {
+                Varies::Never => 1.0,
+                Varies::Exponentially => -(1.0 - self.random.unit()).ln(),
+                Varies::InTwo if self.random.unit() < 0.9 => 0.5,
+                Varies::InTwo => 5.5,
             };
-            let ends = self.now + self.work.mul_f64(factor);
+            let ends = self.after_pauses(self.work.mul_f64(factor));
             let free = self.permits.iter().position(Option::is_none);
             let index = free.unwrap_or_else(|| {
                 self.permits.push(None);
@@ -127,6 +139,22 @@ impl<L: Limit + Clone> Simulation<L> {
             });
             self.permits[index] = Some(permit);
             self.running.push(Reverse((ends, index)));
+        }
+    }
+
+    /// When work of so long is done that begins now.
+    fn after_pauses(&self, work: Duration) -> Duration {
+        let Some((every, length)) = self.pauses else {
+            return self.now + work;
+        };
+        let into = Duration::from_nanos((self.now.as_nanos() % every.as_nanos()) as u64);
+        // A pause is at the beginning of each turn.
+        let begins = self.now + length.saturating_sub(into);
+        let next = self.now.saturating_sub(into) + every;
+        if begins + work > next {
+            begins + work + length
+        } else {
+            begins + work
         }
     }
 
