@@ -24,7 +24,8 @@ use std::time::Duration;
 /// # How it fails when misused
 ///
 /// It learns from refusals, so it needs some hundred calls a second to learn from: for a service that
-/// does fewer than two hundred, set a [window](PrioritizedBuilder::window) of half a second or more.
+/// does fewer than five hundred, set a [window](PrioritizedBuilder::window) of 200 ms, and for one
+/// that does fewer than a hundred, one of half a second or more.
 /// The room of the policy behind it should hold the calls of 20 ms or so: where it holds only a few,
 /// chance fills it long before the service is busy, and the bar rises without need.
 ///

@@ -301,8 +301,7 @@ impl Course {
             self.healthy = self.healthy.min(bearable);
         }
         // A short window's count may be far off, so what follows must be free to find out.
-        let known = window.whole && !self.cut_short;
-        self.known_limit = if known { target } else { 0.0 };
+        self.known_limit = if window.whole { target } else { 0.0 };
         // One that takes nothing at all must be offered something, or it would never be seen to take
         // it again.
         let least = FEW_PER_CENT / 100.0 * self.arriving.iter().sum::<f64>();
@@ -358,7 +357,7 @@ const MANY: u32 = 20;
 const MANY_AT_FIRST: u32 = 5;
 
 /// Fewer calls than this say little, so the window goes on, unless more than enough were refused.
-const ENOUGH_TO_JUDGE: u32 = 120;
+const ENOUGH_TO_JUDGE: u32 = 80;
 
 /// What part of its calls a shedder may refuse before it counts as too many. Its refusals meet all
 /// criticalities alike, so it is half of what the highest may lose if 99 % of them are to succeed.
