@@ -1,0 +1,3 @@
+//! Policies per route from a file.
+
+pub mod routes;
