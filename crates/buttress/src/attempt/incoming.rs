@@ -98,6 +98,13 @@ pub struct IncomingAttemptService<S> {
     settings: IncomingAttempt,
 }
 
+impl<S> IncomingAttemptService<S> {
+    /// The service inside, without what is around it.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
 impl<S, B, R> Service<Request<B>> for IncomingAttemptService<S>
 where
     S: Service<Request<B>, Response = Response<R>>,

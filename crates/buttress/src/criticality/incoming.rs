@@ -91,6 +91,17 @@ impl<T, L> IncomingCriticality<T, L> {
         }
     }
 
+    /// Puts a request's criticality into its extensions, as the layer does: for services that have
+    /// no place for one more layer.
+    pub fn mark<B>(&self, request: &mut Request<B>)
+    where
+        T: Trust<Request<B>>,
+        L: Look<Request<B>>,
+    {
+        let criticality = self.of(request);
+        criticality.put(request.extensions_mut());
+    }
+
     fn of<B>(&self, request: &Request<B>) -> Criticality
     where
         T: Trust<Request<B>>,
@@ -141,8 +152,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> S::Future {
-        let criticality = self.settings.of(&request);
-        criticality.put(request.extensions_mut());
+        self.settings.mark(&mut request);
         self.inner.call(request)
     }
 }

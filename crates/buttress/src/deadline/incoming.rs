@@ -141,6 +141,13 @@ pub struct IncomingDeadlineService<S, Pr = Http> {
     protocol: Pr,
 }
 
+impl<S, Pr> IncomingDeadlineService<S, Pr> {
+    /// The service inside, without what is around it.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
 impl<S, Pr, B> Service<Request<B>> for IncomingDeadlineService<S, Pr>
 where
     S: Service<Request<B>>,

@@ -28,6 +28,11 @@ impl<S, Pr, L> TimeoutService<S, Pr, L> {
     pub const fn inner(&self) -> &S {
         &self.inner
     }
+
+    /// The service inside, without what is around it.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
 }
 
 impl<S, Pr, L, Req> Service<Req> for TimeoutService<S, Pr, L>

@@ -1,0 +1,183 @@
+use super::repeat::Repeated;
+use super::stack::{AnyRepeats, OfUpstream, Outgoing, Repeat, Upstream};
+use crate::layers::{Around, Maybe, WithTimeout, with_timeout, without_timeout};
+use crate::rules::Current;
+use buttress::coalesce::{CoalesceService, SameRequest};
+use buttress::fallback::StaleIfErrorService;
+use buttress::hedge::HedgeService;
+use buttress::repeat::ReplayBody;
+use buttress::retry::RetryService;
+use buttress::timeout::TimeoutService;
+use buttress::{Guard, Http};
+use buttress_core::Spread;
+use http::Request;
+use std::future::pending;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tower_layer::Layer;
+use tower_service::Service;
+
+pub use crate::server::ServerFuture as UpstreamFuture;
+
+/// A client whose calls go by the rules for its upstream.
+#[derive(Clone, Debug)]
+pub struct UpstreamService<S> {
+    /// It is there but for the moment in which it is made anew.
+    stack: Option<ClientStack<S>>,
+    current: Current,
+    name: Arc<str>,
+    /// The rules that the stack was made by.
+    generation: u64,
+    made_by: Option<Spread<Upstream>>,
+}
+
+type Attempt<S> = Maybe<TimeoutService<Told<S>>, Told<S>>;
+type Guarded<S> = Maybe<Guard<Attempt<S>, OfUpstream, Http>, Attempt<S>>;
+type Repeating<S> = Repeated<
+    RetryService<Guarded<S>, Http, AnyRepeats>,
+    HedgeService<Guarded<S>, Http, AnyRepeats>,
+    Guarded<S>,
+>;
+type Coalesced<S> = Maybe<CoalesceService<Repeating<S>, SameRequest>, Repeating<S>>;
+type Backed<S> = Maybe<StaleIfErrorService<Coalesced<S>>, Coalesced<S>>;
+
+/// All that an upstream may have around a client.
+pub type ClientStack<S> = WithTimeout<Backed<S>>;
+
+impl<S> UpstreamService<S> {
+    pub(super) fn new(client: S, current: Current, name: Arc<str>) -> Self {
+        let rules = current.here();
+        let made_by = rules.upstreams.get(&*name).cloned();
+        let generation = rules.generation;
+        Self {
+            stack: Some(stack(client, made_by.as_ref())),
+            current,
+            name,
+            generation,
+            made_by,
+        }
+    }
+
+    /// There are new rules.
+    #[cold]
+    fn renew(&mut self) {
+        let rules = self.current.here();
+        self.generation = rules.generation;
+        let Some(upstream) = rules.upstreams.get(&*self.name) else {
+            return;
+        };
+        let unchanged = |old: &Spread<Upstream>| Spread::ptr_eq(old, upstream);
+        if self.made_by.as_ref().is_some_and(unchanged) {
+            return;
+        }
+        self.made_by = Some(upstream.clone());
+        let stack_before = self.stack.take();
+        self.stack = stack_before.map(|before| stack(client_of(before), Some(upstream)));
+    }
+}
+
+impl<S, B> Service<Request<B>> for UpstreamService<S>
+where
+    S: Service<Request<ReplayBody<B>>>,
+    ClientStack<S>: Service<Request<B>, Error = S::Error>,
+{
+    type Response = <ClientStack<S> as Service<Request<B>>>::Response;
+    type Error = S::Error;
+    type Future = UpstreamFuture<<ClientStack<S> as Service<Request<B>>>::Future>;
+
+    #[inline]
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        // Here and not in `call`, which must be made on the very client that was ready.
+        if self.current.generation() != self.generation {
+            self.renew();
+        }
+        match &mut self.stack {
+            Some(stack) => stack.poll_ready(context),
+            None => Poll::Pending,
+        }
+    }
+
+    #[inline]
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        match &mut self.stack {
+            Some(stack) => UpstreamFuture::Call(stack.call(request)),
+            None => UpstreamFuture::Nothing(pending()),
+        }
+    }
+}
+
+/// Puts an upstream's layers around a client.
+fn stack<S>(client: S, upstream: Option<&Spread<Upstream>>) -> ClientStack<S> {
+    let Some(shared) = upstream else {
+        let told = Maybe::Without(Maybe::Without(Told::new(client, Outgoing::default())));
+        return with_timeout(None, Maybe::Without(Maybe::Without(Repeated::Once(told))));
+    };
+    let upstream = &**shared;
+    let told = Told::new(client, upstream.outgoing.clone());
+    let attempt = Maybe::of(upstream.attempt_timeout, told, |timeout, inner| {
+        timeout.layer(inner)
+    });
+    let policies = upstream.policies.is_some();
+    let policies = policies.then(|| OfUpstream(shared.here()));
+    let guarded = Maybe::of(policies, attempt, |policies, inner| {
+        Guard::new(inner, policies, Http::new())
+    });
+    let repeated = match &upstream.repeat {
+        Repeat::Retry(retry) => Repeated::Retry(retry.layer(guarded)),
+        Repeat::Hedge(hedge) => Repeated::Hedge(hedge.layer(guarded)),
+        Repeat::Never => Repeated::Once(guarded),
+    };
+    let coalesce = upstream.coalesce.as_ref();
+    let coalesced = Maybe::of(coalesce, repeated, |coalesce, inner| coalesce.layer(inner));
+    let stale = upstream.stale.as_ref();
+    let backed = Maybe::of(stale, coalesced, |stale, inner| stale.layer(inner));
+    with_timeout(upstream.timeout.as_ref(), backed)
+}
+
+/// Takes the client out of its layers.
+fn client_of<S>(stack: ClientStack<S>) -> S {
+    let guarded = match without_timeout(stack).into_inner().into_inner() {
+        Repeated::Retry(retry) => retry.into_inner(),
+        Repeated::Hedge(hedge) => hedge.into_inner(),
+        Repeated::Once(inner) => inner,
+    };
+    guarded.into_inner().into_inner().inner
+}
+
+/// A client that tells the callee about each call.
+#[derive(Clone, Debug)]
+pub struct Told<S> {
+    inner: S,
+    outgoing: Outgoing,
+}
+
+impl<S> Told<S> {
+    const fn new(inner: S, outgoing: Outgoing) -> Self {
+        Self { inner, outgoing }
+    }
+}
+
+impl<S, B> Service<Request<B>> for Told<S>
+where
+    S: Service<Request<B>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    #[inline]
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    #[inline]
+    fn call(&mut self, mut request: Request<B>) -> S::Future {
+        if let Some(deadline) = &self.outgoing.deadline {
+            deadline.write(&mut request);
+        }
+        if let Some(criticality) = &self.outgoing.criticality {
+            criticality.write(&mut request);
+        }
+        self.inner.call(request)
+    }
+}
