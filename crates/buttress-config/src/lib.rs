@@ -1,0 +1,11 @@
+//! Policies per route and per upstream from a file.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod problem;
+pub mod settings;
+pub mod source;
+
+pub use problem::{Problem, Problems, Severity};
+pub use settings::Settings;
+pub use source::{Document, Format};
