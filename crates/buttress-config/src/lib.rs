@@ -3,6 +3,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod problem;
+pub mod routes;
 pub mod settings;
 pub mod source;
 

@@ -99,8 +99,6 @@ settings! {
         flatten key: KeySettings,
         /// The name that refusals carry.
         optional name | "named": PolicyName,
-        /// Refuses the least critical calls first.
-        optional priority: Switch<PrioritySettings>,
         /// Decides, and is not obeyed.
         optional shadow: bool,
     }

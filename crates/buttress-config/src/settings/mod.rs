@@ -12,6 +12,7 @@ mod choice;
 mod client;
 mod key;
 mod limit;
+mod matching;
 mod names;
 mod request;
 mod retry;
@@ -39,6 +40,7 @@ pub use limit::{
     AimdSettings, AlgorithmSettings, BoundsSettings, Gradient2Settings, LatencyQuantileSettings,
     VegasSettings,
 };
+pub use matching::{HeadersWanted, MatchSettings};
 pub use names::{HeaderName, PolicyName};
 pub use request::{
     AttemptSettings, CriticalitySettings, DeadlineSettings, TimeoutSettings, TrustSettings,
@@ -48,8 +50,7 @@ pub use retry::{
     TokenSettings,
 };
 pub use root::{
-    MatchSettings, RouteSettings, ServerPolicies, ServerSettings, Settings, SharedPolicies,
-    UpstreamSettings,
+    RouteSettings, ServerPolicies, ServerSettings, Settings, SharedPolicies, UpstreamSettings,
 };
 pub use scalar::{Named, Switch};
 pub(crate) use setting::Setting;

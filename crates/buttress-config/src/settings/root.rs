@@ -7,6 +7,7 @@ use super::breaker::{CircuitBreakerSettings, ThrottleSettings};
 use super::client::{
     CoalesceSettings, CriticalityHeaderSettings, DeadlineHeaderSettings, StaleIfErrorSettings,
 };
+use super::matching::MatchSettings;
 use super::request::{AttemptSettings, CriticalitySettings, DeadlineSettings, TimeoutSettings};
 use super::retry::{HedgeSettings, RetrySettings};
 use super::scalar::{Named, Switch};
@@ -42,21 +43,6 @@ settings! {
         flatten policies: ServerPolicies,
     }
 
-    /// Which requests a route is about: those of which everything that is set here is true.
-    #[derive(Default)]
-    pub struct MatchSettings {
-        /// The HTTP method, or one of several.
-        optional method: Vec<At<String>>,
-        /// The path, as axum writes it: `/users/{id}`, `/files/{*rest}`.
-        optional path: String,
-        /// The gRPC method, `package.Service/Method`, or all of a service, `package.Service`.
-        optional grpc: String,
-        /// The host that is asked for, without the port.
-        optional host: String,
-        /// Headers, and what they must say.
-        optional header: Named<String>,
-    }
-
     /// The policies of a route, in the order in which a request meets them. Each belongs to one
     /// route, unless it is shared by name.
     #[derive(Default)]
@@ -82,10 +68,10 @@ settings! {
         optional bulkhead: Switch<BulkheadSettings>,
         /// As many calls at once as are handled well.
         optional adaptive_limit: Switch<AdaptiveLimitSettings>,
-        /// Refuses calls that have waited for too long.
-        optional queue_delay: Switch<QueueDelaySettings>,
         /// Calls one by one, at a steady pace.
         optional pace: Switch<PaceSettings>,
+        /// Refuses calls that have waited for too long.
+        optional queue_delay: Switch<QueueDelaySettings>,
         /// Bounds how long a call may take once it was let in.
         optional timeout: Switch<TimeoutSettings>,
     }
@@ -121,10 +107,10 @@ settings! {
         optional retry: Switch<RetrySettings>,
         /// Sends slow calls a second time. Not together with `retry`.
         optional hedge: Switch<HedgeSettings>,
-        /// Doesn't send what the callee would turn away.
-        optional throttle: Switch<ThrottleSettings>,
         /// Leaves the callee alone while it fails.
         optional circuit_breaker: Switch<CircuitBreakerSettings>,
+        /// Doesn't send what the callee would turn away.
+        optional throttle: Switch<ThrottleSettings>,
         /// So many attempts in so much time.
         optional rate_limit: Switch<RateLimitSettings>,
         /// At most so many attempts at once.

@@ -61,6 +61,8 @@ settings! {
         optional half_life: Duration,
         /// The name that refusals carry.
         optional name | "named": PolicyName,
+        /// Refuses the least critical calls first.
+        optional priority: Switch<PrioritySettings>,
         /// Decides, and is not obeyed.
         optional shadow: bool,
     }
