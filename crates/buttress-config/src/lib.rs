@@ -2,6 +2,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod build;
 pub mod problem;
 pub mod routes;
 pub mod settings;
