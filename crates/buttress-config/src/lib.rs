@@ -1,4 +1,4 @@
-//! Policies per route from a file.
+//! Policies per route and per upstream from a file.
 
 mod layers;
 pub mod policy;
@@ -51,6 +51,37 @@ pub fn hand_made(
     let compiled = rules::Compiled {
         routes: routes::Routes::new([&m]).unwrap(),
         stacks: vec![Default::default(), route],
+        upstreams: Default::default(),
+        generation: 0,
     };
     Server::new(rules::Current::new(compiled))
+}
+mod build;
+pub mod problem;
+pub mod settings;
+pub mod source;
+
+pub use problem::{Problem, Problems, Severity};
+pub use settings::Settings;
+pub use source::{Document, Format};
+
+#[cfg(test)]
+mod sizes {
+    #[test]
+    fn sizes() {
+        use buttress::Policy;
+        use http::Request;
+        type R = Request<()>;
+        macro_rules! show { ($($t:ty),+) => { $(println!("{:5} {}", size_of::<$t>(), stringify!($t));)+ } }
+        use crate::policy::*;
+        show!(<ServerPolicies as Policy<R>>::Permit, <ServerPolicies as Policy<R>>::Waiting,
+          <AnyRateLimit as Policy<R>>::Permit, <AnyBulkhead as Policy<R>>::Permit, <Managed<Barred<AnyBulkhead>> as Policy<R>>::Permit,
+          <buttress::AdaptiveLimit<AnyLimit> as Policy<R>>::Permit, <buttress::Bulkhead as Policy<R>>::Permit, <buttress::FairShare<AnyKey> as Policy<R>>::Permit,
+          <Managed<Barred<buttress::Pressure>> as Policy<R>>::Permit, <buttress::DeadlineShedder as Policy<R>>::Permit,
+          <Managed<AnyRateLimit> as Policy<R>>::Permit,
+          <AnyPace as Policy<R>>::Permit,<buttress::QueueDelay as Policy<R>>::Permit,
+          <buttress::RateLimit as Policy<R>>::Permit,
+          <AnyBulkhead as Policy<R>>::Waiting,
+          Request<()>, http::Response<()>, <ClientPolicies as Policy<R>>::Permit, <AnyBreaker as Policy<R>>::Permit);
+    }
 }

@@ -1,0 +1,105 @@
+use super::{Lines, Problem, Problems, Severity};
+use crate::source::{At, DEEPEST, Node, Span};
+use std::fmt::{Display, Write};
+
+/// Collects what is wrong with a file, and knows in which field whoever reads is at the moment.
+#[derive(Debug, Default)]
+pub(crate) struct Reporter {
+    path: String,
+    found: Vec<(Span, Problem)>,
+}
+
+impl Reporter {
+    /// Goes into a field for the time that `read` takes.
+    pub(crate) fn field<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.path.len();
+        let dot = if before == 0 { "" } else { "." };
+        // A name that needs quotes gets them, or a dot in it would look like a field's.
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        _ = match !name.is_empty() && name.chars().all(plain) {
+            true => write!(self.path, "{dot}{name}"),
+            false => write!(self.path, "{dot}{name:?}"),
+        };
+        let read = read(self);
+        self.path.truncate(before);
+        read
+    }
+
+    /// Goes into an item of a list, counted from 0.
+    pub(crate) fn item<T>(&mut self, index: usize, read: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.path.len();
+        _ = write!(self.path, "[{index}]");
+        let read = read(self);
+        self.path.truncate(before);
+        read
+    }
+
+    /// The file cannot be used because of what stands there.
+    pub(crate) fn error(&mut self, span: Span, what: impl Display) -> &mut Problem {
+        self.add(Severity::Error, span, what)
+    }
+
+    /// The file can be used, but what stands there was hardly meant.
+    pub(crate) fn warning(&mut self, span: Span, what: impl Display) -> &mut Problem {
+        self.add(Severity::Warning, span, what)
+    }
+
+    /// What stands there is something else than it must be.
+    pub(crate) fn unfit(&mut self, node: &At<Node>, allowed: impl Display) -> &mut Problem {
+        let what = format!("is {}", **node);
+        self.error(node.span(), what).must_be(allowed)
+    }
+
+    /// A value is nested deeper than any setting.
+    pub(crate) fn too_deep(&mut self, span: Span) {
+        self.error(span, format!("is nested more than {DEEPEST} levels deep"));
+    }
+
+    /// How many problems there are so far.
+    pub(crate) fn count(&self) -> usize {
+        self.found.len()
+    }
+
+    /// The problems, with their lines and columns in `text`.
+    pub(crate) fn finish(self, file: &str, text: &str) -> Problems {
+        let lines = Lines::of(text);
+        let found = self.found.into_iter().map(|(span, mut problem)| {
+            problem.file = file.to_owned();
+            (problem.line, problem.column) = lines.place(text, span.start());
+            problem.excerpt = lines.excerpt(text, span);
+            problem
+        });
+        found.collect()
+    }
+
+    fn add(&mut self, severity: Severity, span: Span, what: impl Display) -> &mut Problem {
+        let problem = Problem {
+            severity,
+            file: String::new(),
+            line: 0,
+            column: 0,
+            path: self.path.clone(),
+            what: what.to_string(),
+            allowed: None,
+            did_you_mean: None,
+            excerpt: None,
+        };
+        self.found.push((span, problem));
+        let last = self.found.len() - 1;
+        &mut self.found[last].1
+    }
+}
+
+impl Problem {
+    /// What would have been right.
+    pub(crate) fn must_be(&mut self, allowed: impl Display) -> &mut Self {
+        self.allowed = Some(allowed.to_string());
+        self
+    }
+
+    /// What was probably meant, if that can be guessed.
+    pub(crate) fn meant(&mut self, meant: Option<impl Display>) -> &mut Self {
+        self.did_you_mean = meant.map(|meant| meant.to_string());
+        self
+    }
+}

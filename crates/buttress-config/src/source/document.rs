@@ -1,0 +1,68 @@
+use super::{At, Format, LONGEST_FILE, Node, toml};
+use crate::problem::{Problems, Reporter};
+use crate::settings::{Setting, Settings};
+
+/// A file that has been read and understood, with its text, so that problems that are found later
+/// can still say where.
+#[derive(Clone, Debug)]
+pub struct Document {
+    file: String,
+    root: At<Node>,
+    settings: At<Settings>,
+    warnings: Problems,
+}
+
+impl Document {
+    /// Reads a text. `file` is the name that problems give.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with it.
+    pub fn parse(file: &str, text: &str, format: Format) -> Result<Self, Problems> {
+        let mut report = Reporter::default();
+        if text.len() > LONGEST_FILE {
+            let length = text.len();
+            report
+                .error(
+                    super::Span::default(),
+                    format!("the file has {length} bytes"),
+                )
+                .must_be(format!("at most {LONGEST_FILE} bytes long"));
+            return Err(report.finish(file, ""));
+        }
+        let root = match format {
+            Format::Toml | Format::Yaml | Format::Json => toml::parse(text, &mut report),
+        };
+        let settings = Settings::read(&root, &mut report);
+        let problems = report.finish(file, text);
+        match settings {
+            Some(settings) if !problems.has_errors() => Ok(Self {
+                file: file.to_owned(),
+                settings: At::at(settings, root.span()),
+                root,
+                warnings: problems,
+            }),
+            _ => Err(problems),
+        }
+    }
+
+    /// What the file says.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What was hardly meant, but does not keep the file from being used.
+    pub fn warnings(&self) -> &Problems {
+        &self.warnings
+    }
+
+    /// The file's tree, in which fields whose names begin with `x-` belong to the application.
+    pub fn root(&self) -> &Node {
+        &self.root
+    }
+
+    /// The file's name, as it was given.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+}
