@@ -17,27 +17,15 @@ pub fn hand_made(
     deadline: Option<buttress::IncomingDeadline>,
 ) -> Server {
     use buttress::Shadow;
-    use policy::one_of::*;
-    let on = |p: Shadow<policy::AnyRateLimit>| {
+    let on = |p: policy::AnyPolicy| {
+        let p = Shadow::new(policy::Barred::Plain(p));
         p.enforce();
         p
     };
-    let policies: policy::ServerPolicies = (
-        None,
-        None,
-        (Some(on(Shadow::new(OneOf4::A(rate)))), None),
-        None,
-        (
-            Some({
-                let p = Shadow::new(OneOf2::A(OneOf5::A(slots)));
-                p.enforce();
-                p
-            }),
-            None,
-        ),
-        None,
-        None,
-    );
+    let policies = policy::Policies::new(vec![
+        on(policy::AnyOf::RateLimit(rate)),
+        on(policy::AnyOf::Bulkhead(slots)),
+    ]);
     let route = server::Route {
         policies: Some(policies),
         timeout: Some(server::AnyTimeout::Headers(timeout)),
@@ -74,14 +62,12 @@ mod sizes {
         type R = Request<()>;
         macro_rules! show { ($($t:ty),+) => { $(println!("{:5} {}", size_of::<$t>(), stringify!($t));)+ } }
         use crate::policy::*;
-        show!(<ServerPolicies as Policy<R>>::Permit, <ServerPolicies as Policy<R>>::Waiting,
-          <AnyRateLimit as Policy<R>>::Permit, <AnyBulkhead as Policy<R>>::Permit, <Managed<Barred<AnyBulkhead>> as Policy<R>>::Permit,
-          <buttress::AdaptiveLimit<AnyLimit> as Policy<R>>::Permit, <buttress::Bulkhead as Policy<R>>::Permit, <buttress::FairShare<AnyKey> as Policy<R>>::Permit,
-          <Managed<Barred<buttress::Pressure>> as Policy<R>>::Permit, <buttress::DeadlineShedder as Policy<R>>::Permit,
-          <Managed<AnyRateLimit> as Policy<R>>::Permit,
-          <AnyPace as Policy<R>>::Permit,<buttress::QueueDelay as Policy<R>>::Permit,
-          <buttress::RateLimit as Policy<R>>::Permit,
-          <AnyBulkhead as Policy<R>>::Waiting,
-          Request<()>, http::Response<()>, <ClientPolicies as Policy<R>>::Permit, <AnyBreaker as Policy<R>>::Permit);
+        show!(
+            <Policies as Policy<R>>::Permit,
+            <Policies as Policy<R>>::Waiting,
+            <AnyPolicy as Policy<R>>::Permit,
+            crate::server::Stack<()>,
+            crate::rules::OfRoute
+        );
     }
 }

@@ -144,6 +144,12 @@ pub trait Permit {
     fn quotas(&self, each: &mut dyn FnMut(&Quota)) {
         let _ = each;
     }
+
+    /// Whether nothing comes of keeping it: completing it and dropping it do nothing, and it
+    /// announces nothing. Who keeps many permits need not keep this one.
+    fn is_idle(&self) -> bool {
+        false
+    }
 }
 
 /// Holds nothing and learns nothing.
@@ -151,6 +157,10 @@ impl Permit for () {
     const WANTS_OUTCOME: bool = false;
 
     fn complete(self, _: Outcome, _: &Now) {}
+
+    fn is_idle(&self) -> bool {
+        true
+    }
 }
 
 /// A policy of which [`Keyed`](crate::Keyed) can hold one for each key.

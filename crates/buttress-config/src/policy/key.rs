@@ -17,6 +17,8 @@ pub enum AnyKey {
     Authority(Authority),
     /// The gRPC method.
     GrpcMethod(GrpcMethod),
+    /// The HTTP method.
+    Method,
     /// axum's route.
     #[cfg(feature = "axum")]
     PathTemplate(buttress::key::PathTemplate),
@@ -49,6 +51,7 @@ impl<B> Key<Request<B>> for AnyKey {
             Self::Header(key) => AnyKeyOf::Value(key.key(call)?),
             Self::Authority(key) => AnyKeyOf::Host(key.key(call)?),
             Self::GrpcMethod(key) => AnyKeyOf::Name(key.key(call)?),
+            Self::Method => AnyKeyOf::Name(call.method().as_str()),
             #[cfg(feature = "axum")]
             Self::PathTemplate(key) => AnyKeyOf::Name(key.key(call)?),
         })

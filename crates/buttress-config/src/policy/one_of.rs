@@ -5,14 +5,14 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 /// Makes an enum whose variants are policies, and of whose permits and waiting places the same enum
-/// serves: a permit of `OneOf2<A, B>` is a `OneOf2` of A's and B's permits.
+/// serves: a permit of `AnyOf<A, B>` is an `AnyOf` of A's and B's permits.
 macro_rules! one_of {
     ($name:ident: $($variant:ident),+) => {
-        #[doc = concat!("One of ", stringify!($($variant),+), ".")]
+        #[doc = "One of several policies, permits, or places in waiting lines."]
         #[derive(Clone, Copy, Debug)]
         pub enum $name<$($variant),+> {
             $(
-                #[doc = concat!("The one at `", stringify!($variant), "`.")]
+                #[doc = concat!("That of `", stringify!($variant), "`.")]
                 $variant($variant),
             )+
         }
@@ -106,10 +106,35 @@ macro_rules! one_of {
                     $(Self::$variant(permit) => permit.quotas(each),)+
                 }
             }
+
+            #[inline]
+            fn is_idle(&self) -> bool {
+                match self {
+                    $(Self::$variant(permit) => permit.is_idle(),)+
+                }
+            }
         }
     };
 }
 
-one_of!(OneOf2: A, B);
-one_of!(OneOf4: A, B, C, D);
-one_of!(OneOf5: A, B, C, D, E);
+one_of!(AnyOf:
+    Pressure,
+    DeadlineShedder,
+    RateLimit,
+    WindowLimit,
+    RateLimitBy,
+    WindowLimitBy,
+    FairShare,
+    Bulkhead,
+    BulkheadBy,
+    Sharded,
+    Adaptive,
+    AdaptiveBy,
+    Pace,
+    PaceBy,
+    QueueDelay,
+    Breaker,
+    BreakerBy,
+    Throttle,
+    ThrottleBy
+);

@@ -1,5 +1,5 @@
 use super::Compiled;
-use crate::policy::ServerPolicies;
+use crate::policy::Policies;
 use crate::server::Route;
 use arc_swap::ArcSwap;
 use buttress::{Admission, Now, Policy, Rejection};
@@ -68,17 +68,17 @@ impl OfRoute {
     }
 
     #[inline]
-    fn policies(&self) -> &Option<ServerPolicies> {
+    fn policies(&self) -> &Option<Policies> {
         &self.route().policies
     }
 }
 
 impl<B> Policy<Request<B>> for OfRoute
 where
-    Option<ServerPolicies>: Policy<Request<B>>,
+    Option<Policies>: Policy<Request<B>>,
 {
-    type Permit = <Option<ServerPolicies> as Policy<Request<B>>>::Permit;
-    type Waiting = <Option<ServerPolicies> as Policy<Request<B>>>::Waiting;
+    type Permit = <Option<Policies> as Policy<Request<B>>>::Permit;
+    type Waiting = <Option<Policies> as Policy<Request<B>>>::Waiting;
 
     #[inline]
     fn admit(&self, call: &Request<B>, now: &Now) -> Admission<Self::Permit, Self::Waiting> {

@@ -1,4 +1,4 @@
-use crate::policy::ServerPolicies;
+use crate::policy::Policies;
 use buttress::criticality::{Everybody, IncomingCriticality, Nobody, PeersIn, Trust};
 use buttress::timeout::BodyLimits;
 use buttress::{
@@ -14,7 +14,7 @@ pub(crate) struct Route {
     pub(crate) criticality: Option<IncomingCriticality<AnyTrust, Otherwise>>,
     pub(crate) attempt: Option<IncomingAttempt>,
     pub(crate) deadline: Option<IncomingDeadline>,
-    pub(crate) policies: Option<ServerPolicies>,
+    pub(crate) policies: Option<Policies>,
     pub(crate) timeout: Option<AnyTimeout>,
 }
 

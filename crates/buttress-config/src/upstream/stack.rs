@@ -1,4 +1,4 @@
-use crate::policy::ClientPolicies;
+use crate::policy::Policies;
 use crate::server::AnyTimeout;
 use buttress::coalesce::SameRequest;
 use buttress::repeat::Repeat as Repeatable;
@@ -18,7 +18,7 @@ pub(crate) struct Upstream {
     pub(crate) stale: Option<StaleIfError>,
     pub(crate) coalesce: Option<Coalesce<SameRequest>>,
     pub(crate) repeat: Repeat,
-    pub(crate) policies: Option<ClientPolicies>,
+    pub(crate) policies: Option<Policies>,
     pub(crate) attempt_timeout: Option<Timeout>,
     pub(crate) outgoing: Outgoing,
 }
@@ -64,17 +64,17 @@ pub struct OfUpstream(pub(super) Here<Upstream>);
 
 impl OfUpstream {
     #[inline]
-    fn policies(&self) -> &Option<ClientPolicies> {
+    fn policies(&self) -> &Option<Policies> {
         &self.0.policies
     }
 }
 
 impl<C> Policy<C> for OfUpstream
 where
-    Option<ClientPolicies>: Policy<C>,
+    Option<Policies>: Policy<C>,
 {
-    type Permit = <Option<ClientPolicies> as Policy<C>>::Permit;
-    type Waiting = <Option<ClientPolicies> as Policy<C>>::Waiting;
+    type Permit = <Option<Policies> as Policy<C>>::Permit;
+    type Waiting = <Option<Policies> as Policy<C>>::Waiting;
 
     #[inline]
     fn admit(&self, call: &C, now: &Now) -> Admission<Self::Permit, Self::Waiting> {

@@ -91,4 +91,9 @@ impl<P: Permit> Permit for Option<P> {
             permit.quotas(each);
         }
     }
+
+    #[inline]
+    fn is_idle(&self) -> bool {
+        self.as_ref().is_none_or(Permit::is_idle)
+    }
 }
