@@ -3,6 +3,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod build;
+mod check;
 pub mod problem;
 pub mod routes;
 pub mod settings;
