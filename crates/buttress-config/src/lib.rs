@@ -45,6 +45,7 @@ pub fn hand_made(
     Server::new(rules::Current::new(compiled))
 }
 mod build;
+mod check;
 pub mod problem;
 pub mod settings;
 pub mod source;

@@ -1,5 +1,6 @@
 use super::{Lines, Problem, Problems, Severity};
 use crate::source::{At, DEEPEST, Node, Span};
+use std::collections::HashMap;
 use std::fmt::{Display, Write};
 
 /// Collects what is wrong with a file, and knows in which field whoever reads is at the moment.
@@ -7,6 +8,8 @@ use std::fmt::{Display, Write};
 pub(crate) struct Reporter {
     path: String,
     found: Vec<(Span, Problem)>,
+    /// The numbers of items in the file, if some before them could not be read.
+    numbers: HashMap<Span, usize>,
 }
 
 impl Reporter {
@@ -25,6 +28,20 @@ impl Reporter {
         read
     }
 
+    /// Goes into a field of a field, by a path that is written already.
+    pub(crate) fn below<T>(&mut self, path: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.path.len();
+        let dot = if before == 0 || path.is_empty() {
+            ""
+        } else {
+            "."
+        };
+        _ = write!(self.path, "{dot}{path}");
+        let read = read(self);
+        self.path.truncate(before);
+        read
+    }
+
     /// Goes into an item of a list, counted from 0.
     pub(crate) fn item<T>(&mut self, index: usize, read: impl FnOnce(&mut Self) -> T) -> T {
         let before = self.path.len();
@@ -32,6 +49,23 @@ impl Reporter {
         let read = read(self);
         self.path.truncate(before);
         read
+    }
+
+    /// An item stands behind one that could not be read.
+    pub(crate) fn renumber(&mut self, span: Span, index: usize) {
+        self.numbers.insert(span, index);
+    }
+
+    /// The number in the file of the item that stands there, and is the `index`th that could be
+    /// read.
+    pub(crate) fn number(&self, span: Span, index: usize) -> usize {
+        self.numbers.get(&span).copied().unwrap_or(index)
+    }
+
+    /// Whether there is an error so far.
+    pub(crate) fn has_errors(&self) -> bool {
+        let mut found = self.found.iter();
+        found.any(|(_, problem)| problem.severity == Severity::Error)
     }
 
     /// The file cannot be used because of what stands there.

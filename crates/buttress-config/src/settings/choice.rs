@@ -47,7 +47,13 @@ pub(crate) fn chosen(
     };
     if found.is_none() {
         let allowed = format!("one of {}", listed(names));
-        let meant = given.and_then(|given| nearest(given, names));
+        let meant = given.and_then(|given| {
+            let (name, rest) = given
+                .split_once(':')
+                .map_or((&**given, None), |(name, rest)| (name, Some(rest)));
+            let meant = nearest(name, names)?;
+            Some(rest.map_or_else(|| meant.to_owned(), |rest| format!("{meant}:{rest}")))
+        });
         report.unfit(node, allowed).meant(meant);
     }
     found

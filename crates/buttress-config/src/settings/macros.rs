@@ -67,6 +67,15 @@ macro_rules! settings {
                 )+
                 found
             }
+
+            fn forget(&mut self, path: &str) -> bool {
+                $(
+                    if field_forget!($kind self.$field, file_name!($field $($file)?), path) {
+                        return true;
+                    }
+                )+
+                false
+            }
         }
 
         impl $crate::settings::setting::Fields for $name {
@@ -165,6 +174,14 @@ macro_rules! choices {
                 match self {
                     $( variant_pattern!($variant content $($type)?) => {
                         variant_show!($file, content $($type)?)
+                    } )+
+                }
+            }
+
+            fn forget(&mut self, path: &str) -> bool {
+                match self {
+                    $( variant_pattern!($variant content $($type)?) => {
+                        variant_forget!($file, path, content $($type)?)
                     } )+
                 }
             }
@@ -301,6 +318,28 @@ macro_rules! field_below {
     };
 }
 
+macro_rules! field_forget {
+    (required $field:expr, $name:expr, $path:ident) => {
+        $crate::settings::setting::below($path, $name).is_some_and(|rest| {
+            $crate::settings::setting::Setting::forget($field.value_mut(), rest)
+        })
+    };
+    (optional $field:expr, $name:expr, $path:ident) => {
+        match (&mut $field, $crate::settings::setting::below($path, $name)) {
+            (Some(field), Some(rest)) => {
+                if !$crate::settings::setting::Setting::forget(field.value_mut(), rest) {
+                    $field = None;
+                }
+                true
+            }
+            _ => false,
+        }
+    };
+    (flatten $field:expr, $name:expr, $path:ident) => {
+        $crate::settings::setting::Setting::forget(&mut $field, $path)
+    };
+}
+
 macro_rules! any_of {
     ($type:ty) => {
         _
@@ -352,4 +391,15 @@ macro_rules! variant_find {
         let (path, span) = $crate::settings::setting::Setting::find($content, $wanted)?;
         Some((format!("{}.{path}", $file), span))
     }};
+}
+
+macro_rules! variant_forget {
+    ($file:literal, $path:ident, $content:ident) => {{
+        let _ = $path;
+        false
+    }};
+    ($file:literal, $path:ident, $content:ident $type:ty) => {
+        $crate::settings::setting::below($path, $file)
+            .is_some_and(|rest| $crate::settings::setting::Setting::forget($content, rest))
+    };
 }

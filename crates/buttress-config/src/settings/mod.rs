@@ -10,6 +10,7 @@ mod admission;
 mod breaker;
 mod choice;
 mod client;
+mod effective;
 mod key;
 mod limit;
 mod matching;

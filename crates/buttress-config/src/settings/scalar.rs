@@ -126,11 +126,14 @@ impl<T: Setting> Setting for Vec<At<T>> {
         };
         let mut items = Vec::with_capacity(nodes.len());
         for (index, node) in nodes.iter().enumerate() {
-            // All are read, so that all that is wrong is found.
             let item = report.item(index, |report| T::read(node, report));
+            if items.len() < index {
+                report.renumber(node.span(), index);
+            }
             items.extend(item.map(|item| At::at(item, node.span())));
         }
-        (items.len() == nodes.len()).then_some(items)
+        // Without those that cannot be read, which were reported: more may be wrong with the rest.
+        Some(items)
     }
 
     fn schema(definitions: &mut Definitions) -> Value {
@@ -204,7 +207,8 @@ impl<T: Setting> Setting for Named<T> {
             let value = report.field(name, |report| T::read(node, report));
             entries.extend(value.map(|value| (name.clone(), At::at(value, node.span()))));
         }
-        (entries.len() == table.len()).then_some(Self { entries })
+        // Without those that cannot be read, which were reported: more may be wrong with the rest.
+        Some(Self { entries })
     }
 
     fn schema(definitions: &mut Definitions) -> Value {
@@ -257,6 +261,13 @@ impl<T: Setting> Setting for Switch<T> {
 
     fn find(&self, field: &str) -> Option<(String, Span)> {
         self.on()?.find(field)
+    }
+
+    fn forget(&mut self, path: &str) -> bool {
+        match self {
+            Self::Off => false,
+            Self::On(settings) => settings.forget(path),
+        }
     }
 }
 

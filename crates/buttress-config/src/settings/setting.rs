@@ -23,6 +23,13 @@ pub(crate) trait Setting: Sized {
         let _ = field;
         None
     }
+
+    /// Leaves out the field of that path, or the smallest table with it that can be left out.
+    /// Returns whether there was something to leave out.
+    fn forget(&mut self, path: &str) -> bool {
+        let _ = path;
+        false
+    }
 }
 
 /// A table of fields with fixed names. Its fields may stand in another table.
@@ -204,5 +211,14 @@ fn joined(name: &str, path: &str) -> String {
     match path.is_empty() {
         true => name.to_owned(),
         false => format!("{name}.{path}"),
+    }
+}
+
+/// What is left of a path below a field, if it goes through there.
+pub(crate) fn below<'a>(path: &'a str, name: &str) -> Option<&'a str> {
+    let rest = path.strip_prefix(name)?;
+    match rest.is_empty() {
+        true => Some(rest),
+        false => rest.strip_prefix('.'),
     }
 }

@@ -1,4 +1,5 @@
 use super::{At, Format, LONGEST_FILE, Node, toml};
+use crate::check::check;
 use crate::problem::{Problems, Reporter};
 use crate::settings::{Setting, Settings};
 
@@ -34,6 +35,9 @@ impl Document {
             Format::Toml | Format::Yaml | Format::Json => toml::parse(text, &mut report),
         };
         let settings = Settings::read(&root, &mut report);
+        if let Some(settings) = &settings {
+            check(settings, &mut report);
+        }
         let problems = report.finish(file, text);
         match settings {
             Some(settings) if !problems.has_errors() => Ok(Self {

@@ -56,6 +56,15 @@ impl<T> At<T> {
         self.span
     }
 
+    /// Whether it stands in a file.
+    pub const fn is_written(&self) -> bool {
+        self.span.end > 0
+    }
+
+    pub(crate) const fn value_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+
     /// The value.
     pub fn into_inner(self) -> T {
         self.value

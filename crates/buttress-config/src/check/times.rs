@@ -1,0 +1,368 @@
+//! Times that don't fit into each other.
+
+use super::used;
+use crate::problem::Reporter;
+use crate::settings::{
+    BackoffSettings, JitterSettings, RetrySettings, ServerPolicies, Settings, SharedPolicies,
+    Switch, Time, UpstreamSettings,
+};
+use crate::source::{At, Span};
+use std::time::Duration;
+
+/// How many attempts a call to an upstream has at most, and how long they take at most, if nothing
+/// bounds that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Attempts {
+    pub(crate) attempts: u32,
+    pub(crate) time: Option<Duration>,
+}
+
+/// The worst case of a stack.
+pub(crate) fn worst_case(policies: &UpstreamSettings) -> Attempts {
+    let each = on(&policies.attempt_timeout).map(|timeout| *timeout.headers);
+    if let Some(retry) = on(&policies.retry) {
+        let attempts = attempts_of(retry);
+        let waits = waits(retry.backoff.as_deref(), attempts.saturating_sub(1));
+        let time = each.map(|each| each.saturating_mul(attempts).saturating_add(waits));
+        return Attempts { attempts, time };
+    }
+    if let Some(hedge) = on(&policies.hedge) {
+        let attempts = hedge.attempts.as_ref().map_or(2, |attempts| **attempts);
+        let after = hedge.after.as_ref().map(|after| **after);
+        let later = after.map(|after| after.saturating_mul(attempts.saturating_sub(1)));
+        let time = each
+            .zip(later)
+            .map(|(each, later)| each.saturating_add(later));
+        return Attempts { attempts, time };
+    }
+    Attempts {
+        attempts: 1,
+        time: each,
+    }
+}
+
+fn attempts_of(retry: &RetrySettings) -> u32 {
+    retry.attempts.as_ref().map_or(3, |attempts| **attempts)
+}
+
+/// How long a call waits between its attempts at most, unless the callee asks for longer.
+fn waits(backoff: Option<&BackoffSettings>, count: u32) -> Duration {
+    let default = BackoffSettings::default();
+    let backoff = backoff.unwrap_or(&default);
+    if let Some(wait) = &backoff.constant {
+        return wait.saturating_mul(count);
+    }
+    let base = backoff
+        .base
+        .as_ref()
+        .map_or(BackoffSettings::BASE, |base| **base);
+    let cap = backoff.cap.as_ref();
+    let cap = cap
+        .map_or(BackoffSettings::CAP.max(base), |cap| **cap)
+        .as_secs_f64();
+    let factor = backoff.factor.as_ref().map_or(2.0, |factor| **factor);
+    let jitter = backoff.jitter.as_deref();
+    let (first, factor) = match jitter {
+        Some(JitterSettings::Decorrelated) => (base.as_secs_f64() * 3.0, 3.0),
+        _ => (base.as_secs_f64(), factor),
+    };
+    let more = if jitter == Some(&JitterSettings::Grpc) {
+        1.2
+    } else {
+        1.0
+    };
+    let (mut wait, mut sum) = (first, 0.0);
+    // Ten attempts are the most; a file that says more is refused for that.
+    for _ in 0..count.min(16) {
+        sum += wait.min(cap) * more;
+        wait *= factor;
+    }
+    Duration::try_from_secs_f64(sum).unwrap_or(Duration::MAX)
+}
+
+pub(super) fn check(settings: &Settings, report: &mut Reporter) {
+    report.field("server", |report| {
+        if let Some(server) = &settings.server
+            && let Some(defaults) = &server.defaults
+        {
+            let policies = settings.defaults();
+            report.field("defaults", |report| {
+                server_waits(settings, &policies, defaults.span(), report);
+            });
+        }
+        for (index, route) in settings.routes().iter().enumerate() {
+            let index = report.number(route.span(), index);
+            let policies = settings.effective_route(route);
+            report.field("route", |report| {
+                report.item(index, |report| {
+                    server_waits(settings, &policies, route.span(), report);
+                });
+            });
+        }
+    });
+    for (name, upstream) in settings
+        .upstream
+        .iter()
+        .flat_map(|upstreams| upstreams.iter())
+    {
+        let policies = upstream.or(&UpstreamSettings::standard());
+        report.field("upstream", |report| {
+            report.field(name, |report| {
+                let span = upstream.span();
+                client_waits(settings, &policies, span, report);
+                attempt_fits(&policies, span, report);
+                attempts_fit(&policies, span, report);
+                window_fits(&policies, span, report);
+            });
+        });
+    }
+}
+
+/// A wait in front of something, and where it is set.
+struct Wait {
+    path: &'static str,
+    longest: Duration,
+    span: Span,
+}
+
+macro_rules! waits_of {
+    ($policies:expr, $get:path) => {{
+        let mut waits = Vec::new();
+        if let Some(wait) =
+            $get(&$policies.rate_limit).and_then(|limit| limit.wait_at_most.as_ref())
+        {
+            waits.push(Wait {
+                path: "rate_limit.wait_at_most",
+                longest: **wait,
+                span: wait.span(),
+            });
+        }
+        let rooms = [
+            (
+                "bulkhead.waiting_room.longest_wait",
+                $get(&$policies.bulkhead).and_then(|policy| policy.waiting_room.as_ref()),
+            ),
+            (
+                "adaptive_limit.waiting_room.longest_wait",
+                $get(&$policies.adaptive_limit).and_then(|policy| policy.waiting_room.as_ref()),
+            ),
+            (
+                "pace.waiting_room.longest_wait",
+                $get(&$policies.pace).and_then(|policy| policy.waiting_room.as_ref()),
+            ),
+        ];
+        for (path, room) in rooms {
+            if let Some(room) = room {
+                let (longest, span) = (*room.longest_wait, room.longest_wait.span());
+                waits.push(Wait {
+                    path,
+                    longest,
+                    span,
+                });
+            }
+        }
+        waits
+    }};
+}
+
+/// A wait in a queue that is as long as the call may be leaves no time for the work.
+fn server_waits(
+    settings: &Settings,
+    policies: &ServerPolicies,
+    stack: Span,
+    report: &mut Reporter,
+) {
+    let Some(deadline) = on(&policies.deadline) else {
+        return;
+    };
+    let bound = Bound {
+        name: "the deadline",
+        time: &deadline.at_most,
+    };
+    for wait in waits_of!(policies, on) {
+        bound.check(&wait, stack, report);
+    }
+    for (name, shared) in used(settings, policies.uses.as_ref()) {
+        bound.check_shared(name, shared, policies.uses.as_ref(), stack, report);
+    }
+}
+
+fn client_waits(
+    settings: &Settings,
+    policies: &UpstreamSettings,
+    stack: Span,
+    report: &mut Reporter,
+) {
+    let Some(timeout) = on(&policies.timeout) else {
+        return;
+    };
+    let bound = Bound {
+        name: "the call's timeout",
+        time: &timeout.headers,
+    };
+    for wait in waits_of!(policies, on) {
+        bound.check(&wait, stack, report);
+    }
+    for (name, shared) in used(settings, policies.uses.as_ref()) {
+        bound.check_shared(name, shared, policies.uses.as_ref(), stack, report);
+    }
+}
+
+struct Bound<'a> {
+    name: &'static str,
+    time: &'a At<Duration>,
+}
+
+impl Bound<'_> {
+    fn check(&self, wait: &Wait, stack: Span, report: &mut Reporter) {
+        if wait.longest < **self.time {
+            return;
+        }
+        // Whichever of the two is this stack's own.
+        let own = [wait.span, self.time.span()];
+        let own = own
+            .into_iter()
+            .find(|span| within(*span, stack))
+            .unwrap_or(stack);
+        report.below(wait.path, |report| {
+            let what = format!("is {}", Time(wait.longest));
+            let allowed = format!("less than {}, which is {}", self.name, Time(**self.time));
+            report.error(own, what).must_be(allowed);
+        });
+    }
+
+    fn check_shared(
+        &self,
+        name: &str,
+        shared: &SharedPolicies,
+        uses: Option<&At<Vec<At<String>>>>,
+        stack: Span,
+        report: &mut Reporter,
+    ) {
+        for wait in waits_of!(shared, Option::as_ref) {
+            if wait.longest >= **self.time {
+                let span = uses
+                    .filter(|uses| within(uses.span(), stack))
+                    .map_or(stack, At::span);
+                let longest = Time(wait.longest);
+                let what = format!("names {name:?}, in which calls wait for up to {longest}");
+                let bound = Time(**self.time);
+                report.field("use", |report| {
+                    let allowed = format!("less than {}, which is {bound}", self.name);
+                    report.error(span, what).must_be(allowed);
+                });
+            }
+        }
+    }
+}
+
+fn attempt_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) {
+    let (Some(call), Some(each)) = (on(&policies.timeout), on(&policies.attempt_timeout)) else {
+        return;
+    };
+    if *each.headers > *call.headers {
+        let (path, span) = place(
+            [
+                ("attempt_timeout", each.headers.span()),
+                ("timeout", call.headers.span()),
+            ],
+            stack,
+        );
+        report.below(path, |report| {
+            let (each, call) = (Time(*each.headers), Time(*call.headers));
+            let what = format!("lets an attempt take {each}, which is longer than the whole call");
+            report.error(span, what).must_be(format!("{call} at most"));
+        });
+    }
+}
+
+fn attempts_fit(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) {
+    let (Some(call), Some(each), Some(retry)) = (
+        on(&policies.timeout),
+        on(&policies.attempt_timeout),
+        on(&policies.retry),
+    ) else {
+        return;
+    };
+    let worst = worst_case(policies);
+    // One attempt that is too long is a problem of its own.
+    if *each.headers > *call.headers || worst.time.is_none_or(|time| time <= *call.headers) {
+        return;
+    }
+    let attempts = retry.attempts.as_ref();
+    let (path, span) = place(
+        [
+            ("retry.attempts", attempts.map(At::span).unwrap_or_default()),
+            ("attempt_timeout", each.headers.span()),
+            ("timeout", call.headers.span()),
+            (
+                "retry",
+                retry.backoff.as_ref().map(At::span).unwrap_or_default(),
+            ),
+        ],
+        stack,
+    );
+    report.below(path, |report| {
+        let time = Time(worst.time.unwrap_or_default());
+        let (count, each, call) = (worst.attempts, Time(*each.headers), Time(*call.headers));
+        let what = format!(
+            "lets {count} attempts of {each} and the waits between them take {time}, which is longer than the whole call: it may take {call}"
+        );
+        report.error(span, what);
+    });
+}
+
+/// A window in which a call that hangs is seen once at most says nothing about a rate.
+fn window_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) {
+    let Some(breaker) = on(&policies.circuit_breaker) else {
+        return;
+    };
+    let timeout = on(&policies.attempt_timeout).map(|each| ("attempt_timeout", each));
+    let timeout = timeout.or_else(|| on(&policies.timeout).map(|call| ("timeout", call)));
+    let Some((name, timeout)) = timeout else {
+        return;
+    };
+    let (window, window_span) = match &breaker.time_window {
+        Some(window) => match &**window {
+            Switch::On(time) => (*time, window.span()),
+            Switch::Off => return,
+        },
+        None => (DEFAULT_WINDOW, Span::default()),
+    };
+    let two = timeout.headers.saturating_mul(2);
+    if window < two {
+        let (path, span) = place(
+            [
+                ("circuit_breaker.time_window", window_span),
+                (name, timeout.headers.span()),
+            ],
+            stack,
+        );
+        report.below(path, |report| {
+            let what = format!(
+                "makes the breaker's window of {} shorter than two timeouts of {}",
+                Time(window),
+                Time(*timeout.headers)
+            );
+            report.error(span, what);
+        });
+    }
+}
+
+/// The circuit breaker's own default.
+const DEFAULT_WINDOW: Duration = Duration::from_secs(30);
+
+/// The first of the places that are written in this stack.
+fn place<const N: usize>(places: [(&'static str, Span); N], stack: Span) -> (&'static str, Span) {
+    let written = places.into_iter().find(|(_, span)| span.end() > 0);
+    written.unwrap_or(("", stack))
+}
+
+/// TOML's spans of tables end with their header, so what stands in one is found behind its start.
+fn within(span: Span, stack: Span) -> bool {
+    span.end() > 0 && span.start() >= stack.start()
+}
+
+fn on<T>(policy: &Option<At<Switch<T>>>) -> Option<&T> {
+    policy.as_ref().and_then(|policy| policy.on())
+}
