@@ -1,5 +1,7 @@
 //! Policies per route and per upstream from a file.
 
+#[cfg(feature = "admin")]
+pub mod admin;
 mod layers;
 pub mod policy;
 pub mod routes;
@@ -15,8 +17,10 @@ pub mod problem;
 pub mod settings;
 pub mod source;
 
+#[cfg(feature = "admin")]
+pub use admin::Admin;
 pub use problem::{Problem, Problems, Severity};
-pub use rules::{Reload, Rules, UnknownUpstream};
+pub use rules::{PolicyStatus, Reload, Rules, UnknownUpstream};
 pub use settings::Settings;
 pub use source::{Document, Format};
 pub use standard::{standard_client, standard_server};

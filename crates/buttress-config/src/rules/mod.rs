@@ -5,11 +5,13 @@ mod compiled;
 mod current;
 mod kinds;
 mod registry;
+mod status;
 mod watch;
 
 pub(crate) use compiled::Compiled;
 pub(crate) use current::{Current, OfRoute};
 pub(crate) use registry::Handle;
+pub use status::PolicyStatus;
 
 use crate::problem::{Problem, Problems, Severity};
 use crate::server::Server;
@@ -237,11 +239,21 @@ impl Rules {
         Ok(reload)
     }
 
+    /// How each policy is doing, in the order of their names.
+    pub fn policies(&self) -> Vec<PolicyStatus> {
+        let registry = self.registry();
+        let policies = registry.iter();
+        policies
+            .map(|(id, handle)| PolicyStatus::of(id, handle))
+            .collect()
+    }
+
+    /// How often rules have been put into force, the first ones included.
+    pub fn generation(&self) -> u64 {
+        self.current.generation()
+    }
+
     /// What there is with a state, by name.
-    #[cfg_attr(
-        not(feature = "admin"),
-        expect(dead_code, reason = "the admin router asks")
-    )]
     pub(crate) fn registry(&self) -> Registry {
         self.current.shared.state.lock().registry.clone()
     }
