@@ -46,11 +46,14 @@ pub fn hand_made(
 }
 mod build;
 mod check;
+pub mod explain;
 pub mod problem;
+mod schema;
 pub mod settings;
 pub mod source;
 
 pub use problem::{Problem, Problems, Severity};
+pub use schema::schema;
 pub use settings::Settings;
 pub use source::{Document, Format};
 

@@ -30,7 +30,7 @@ pub(crate) fn check(settings: &Settings, report: &mut Reporter) {
 }
 
 /// The shared policies that are used by these names, with the names.
-fn used<'a>(
+pub(crate) fn used<'a>(
     settings: &'a Settings,
     names: Option<&'a At<Vec<At<String>>>>,
 ) -> impl Iterator<Item = (&'a str, &'a At<SharedPolicies>)> {

@@ -6,9 +6,12 @@
 
 mod document;
 mod format;
+mod json;
 mod node;
 mod span;
 mod toml;
+#[cfg(feature = "yaml")]
+mod yaml;
 
 pub use document::Document;
 pub use format::Format;
