@@ -1,6 +1,6 @@
 //! What the choices have in common.
 
-use super::setting::{Definitions, Setting, prose};
+use super::setting::{Definitions, Setting, may_be_empty, prose};
 use crate::problem::{Reporter, nearest};
 use crate::source::{At, Node};
 use serde_json::{Value, json};
@@ -91,7 +91,11 @@ pub(crate) fn describe(
     definitions: &Definitions,
 ) -> Vec<Value> {
     let description = prose(docs);
-    let mut forms = vec![json!({ "const": name, "description": description })];
+    let alone = settings
+        .as_ref()
+        .is_none_or(|settings| may_be_empty(settings, definitions));
+    let alone = alone.then(|| json!({ "const": name, "description": description }));
+    let mut forms: Vec<_> = alone.into_iter().collect();
     if let Some(settings) = settings {
         if may_be_text(&settings, definitions) {
             let pattern = format!("^{name}:.");

@@ -23,6 +23,8 @@ mod setting;
 mod shed;
 mod show;
 mod standard;
+#[cfg(test)]
+mod tests;
 mod units;
 
 pub use admission::{

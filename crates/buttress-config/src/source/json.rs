@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 /// Reads the text, and reports what is wrong with its syntax: the first mistake, since nothing
 /// behind that can be relied on.
-pub(super) fn parse(text: &str, report: &mut Reporter) -> At<Node> {
+pub(crate) fn parse(text: &str, report: &mut Reporter) -> At<Node> {
     let mut parser = Parser { text, at: 0 };
     let root = parser.value(1, report);
     match root {
@@ -143,11 +143,12 @@ impl Parser<'_> {
             at: start,
             what: format!("is {text}, which is no number"),
         };
-        let number: serde_json::Number = serde_json::from_str(text).map_err(|_| wrong())?;
-        match (number.as_i64(), number.as_f64()) {
-            (Some(number), _) => Ok(Node::Integer(number)),
-            (None, Some(number)) => Ok(Node::Float(number)),
-            (None, None) => Err(wrong()),
+        // Whether it is one is `serde_json`'s to say, which reads the last digit less exactly.
+        serde_json::from_str::<serde_json::Number>(text).map_err(|_| wrong())?;
+        match (text.parse(), text.parse::<f64>()) {
+            (Ok(number), _) => Ok(Node::Integer(number)),
+            (Err(_), Ok(number)) => Ok(Node::Float(number)),
+            (Err(_), Err(_)) => Err(wrong()),
         }
     }
 

@@ -16,6 +16,9 @@ mod yaml;
 pub use document::Document;
 pub use format::Format;
 pub use node::{Node, Table};
+#[cfg(test)]
+pub(crate) use {json::parse as json, toml::parse as toml};
+
 pub use span::{At, Span};
 
 /// The longest file that is read, in bytes.
