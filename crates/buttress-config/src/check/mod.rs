@@ -9,9 +9,6 @@ mod shared;
 mod times;
 mod together;
 
-#[cfg(test)]
-mod tests;
-
 pub(crate) use times::{Attempts, worst_case};
 
 use crate::problem::Reporter;
