@@ -2,26 +2,39 @@
 
 use crate::inner;
 use crate::measure::Runner;
-use buttress::{Bulkhead, Carried, IncomingDeadline, RateLimit, Timeout, guard};
+use buttress::{
+    Bulkhead, Carried, IncomingAttempt, IncomingDeadline, Pressure, RateLimit, Timeout, guard,
+};
+use buttress_config::Rules;
 use std::time::Duration;
 use tower::Layer;
 
+/// The standard, and a route with limits of its own among ten others.
+const FILE: &str = r#"
+[[server.route]]
+match = { path = "/some/{thing}" }
+rate_limit = "1000000000/s"
+bulkhead = 64
+timeout = "1s"
+"#;
+
 /// From a file.
 pub fn ours() -> Runner {
-    let rate = RateLimit::per_second(1_000_000_000).build().unwrap();
-    let slots = Bulkhead::builder(64).looking(Carried).build().unwrap();
-    let timeout = Timeout::new(Duration::from_secs(1)).unwrap();
-    let deadline = IncomingDeadline::at_most(Duration::from_secs(30)).unwrap();
-    let server = buttress_config::hand_made(rate, slots, timeout, Some(deadline));
-    Runner::new(server.layer(inner::Http), inner::request)
+    let mut file = FILE.to_owned();
+    for number in 0..10 {
+        file += &format!("[[server.route]]\nmatch = {{ path = \"/other/{number}\" }}\n");
+    }
+    let rules = Rules::from_toml(&file).unwrap();
+    Runner::new(rules.server().layer(inner::Http), inner::request)
 }
 
 /// In code.
 pub fn in_code() -> Runner {
+    let deadline = IncomingDeadline::at_most(Duration::from_secs(30)).unwrap();
     let rate = RateLimit::per_second(1_000_000_000).build().unwrap();
     let slots = Bulkhead::builder(64).looking(Carried).build().unwrap();
     let timeout = Timeout::new(Duration::from_secs(1)).unwrap();
-    let deadline = IncomingDeadline::at_most(Duration::from_secs(30)).unwrap();
-    let layers = (deadline, guard((rate, slots)), timeout);
+    let policies = guard((Pressure::new().unwrap(), rate, slots));
+    let layers = (deadline, IncomingAttempt::new(), policies, timeout);
     Runner::new(layers.layer(inner::Http), inner::request)
 }

@@ -1,41 +1,59 @@
-use super::Compiled;
+use super::watch::Watcher;
+use super::{Compiled, State};
 use crate::policy::Policies;
 use crate::server::Route;
 use arc_swap::ArcSwap;
 use buttress::{Admission, Now, Policy, Rejection};
 use buttress_core::{Here, Spread};
 use http::Request;
+use parking_lot::Mutex;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 /// The rules in force: what services hold, and what a reload exchanges.
+///
+/// With it they hold all that a reload needs, so that a file is watched for as long as somebody goes
+/// by it.
 #[derive(Clone)]
 pub(crate) struct Current {
-    rules: Arc<ArcSwap<Spread<Compiled>>>,
+    pub(super) shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    rules: ArcSwap<Spread<Compiled>>,
+    pub(super) state: Mutex<State>,
+    /// What tells of changes of the file, if somebody asked for that.
+    pub(super) watcher: OnceLock<Watcher>,
 }
 
 impl Current {
-    pub(crate) fn new(rules: Compiled) -> Self {
-        let rules = Arc::new(ArcSwap::from_pointee(Spread::new(rules)));
-        Self { rules }
+    pub(super) fn new(rules: Compiled, state: State) -> Self {
+        let shared = Shared {
+            rules: ArcSwap::from_pointee(Spread::new(rules)),
+            state: Mutex::new(state),
+            watcher: OnceLock::new(),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 
-    pub(crate) fn replace(&self, rules: Compiled) {
-        self.rules.store(Arc::new(Spread::new(rules)));
+    pub(super) fn replace(&self, rules: Compiled) {
+        self.shared.rules.store(Arc::new(Spread::new(rules)));
     }
 
     /// Which rules they are: each reload's number is new.
     #[inline]
     pub(crate) fn generation(&self) -> u64 {
-        self.rules.load().generation
+        self.shared.rules.load().generation
     }
 
     /// The rules, for as long as a call or a look at them lasts.
     #[inline]
     pub(crate) fn here(&self) -> Here<Compiled> {
-        self.rules.load().here()
+        self.shared.rules.load().here()
     }
 
     /// The route of a request.

@@ -4,7 +4,7 @@ mod service;
 mod stack;
 
 pub use service::{ServerFuture, ServerService, Stack};
-pub(crate) use stack::{AnyTimeout, Route};
+pub(crate) use stack::{AnyTimeout, AnyTrust, Otherwise, Route};
 
 use crate::rules::Current;
 use tower_layer::Layer;

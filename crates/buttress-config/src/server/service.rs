@@ -22,9 +22,9 @@ type WithGuard<S> = Maybe<Guard<S, OfRoute, Http>, S>;
 type WithDeadline<S> = Maybe<IncomingDeadlineService<S>, S>;
 type WithAttempt<S> = Maybe<IncomingAttemptService<S>, S>;
 
-/// All that a route may have around a service, from outside in: attempts, deadline, policies,
+/// All that a route may have around a service, from outside in: deadline, attempts, policies,
 /// timeout.
-pub type Stack<S> = WithAttempt<WithDeadline<WithGuard<WithTimeout<S>>>>;
+pub type Stack<S> = WithDeadline<WithAttempt<WithGuard<WithTimeout<S>>>>;
 
 impl<S: Clone> Clone for ServerService<S> {
     fn clone(&self) -> Self {
@@ -96,8 +96,8 @@ fn stack<S>(inner: S, of_route: OfRoute) -> Stack<S> {
     let inner = Maybe::of(guard, inner, |policies, inner| {
         Guard::new(inner, policies, Http::new())
     });
-    let inner = Maybe::of(deadline, inner, |deadline, inner| deadline.layer(inner));
-    Maybe::of(attempt, inner, |attempt, inner| attempt.layer(inner))
+    let inner = Maybe::of(attempt, inner, |attempt, inner| attempt.layer(inner));
+    Maybe::of(deadline, inner, |deadline, inner| deadline.layer(inner))
 }
 
 /// Takes a service out of its stack again, also when the call panics. No clone has to be made for

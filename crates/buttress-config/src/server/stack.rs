@@ -25,6 +25,16 @@ pub(crate) enum AnyTimeout {
     Body(Timeout<BodyLimits>),
 }
 
+impl AnyTimeout {
+    /// The same, for requests that have no deadline yet.
+    pub(crate) fn setting_deadlines(self) -> Self {
+        match self {
+            Self::Headers(timeout) => Self::Headers(timeout.sets_deadline()),
+            Self::Body(timeout) => Self::Body(timeout.sets_deadline()),
+        }
+    }
+}
+
 /// Whose word on criticality counts.
 #[derive(Clone, Debug)]
 pub(crate) enum AnyTrust {

@@ -6,7 +6,7 @@ mod stack;
 
 pub use repeat::{Repeated, RepeatedFuture};
 pub use service::{ClientStack, UpstreamService};
-pub(crate) use stack::{AnyRepeats, Repeat, Upstream};
+pub(crate) use stack::{AnyRepeats, Outgoing, Repeat, Upstream};
 
 use crate::rules::Current;
 use std::sync::Arc;
@@ -15,12 +15,11 @@ use tower_layer::Layer;
 /// Puts the calls to one upstream through its patterns. [`Rules::upstream`](crate::Rules::upstream)
 /// makes it.
 ///
-/// From outside in: a [timeout](buttress::Timeout) of the whole call, [stale
-/// answers](buttress::StaleIfError) if it fails, [coalescing](buttress::Coalesce),
-/// [retries](buttress::Retry) or [hedges](buttress::Hedge), and then for each attempt the breaker,
-/// the throttle, the limits, a [timeout](buttress::Timeout::per_attempt) of its own, and the headers
-/// that tell the callee its deadline and how critical the call is. What the file does not name is
-/// not there.
+/// From outside in: [coalescing](buttress::Coalesce), [stale answers](buttress::StaleIfError) if
+/// the call fails, a [timeout](buttress::Timeout) of the whole call, [retries](buttress::Retry) or
+/// [hedges](buttress::Hedge), and then for each attempt the breaker, the throttle, the limits, a
+/// [timeout](buttress::Timeout::per_attempt) of its own, and the headers that tell the callee its
+/// deadline and how critical the call is.
 ///
 /// The client inside takes requests whose body is a [`ReplayBody`](buttress::repeat::ReplayBody),
 /// which is the request's own body unless retries keep a part of it. Its error must be able to hold

@@ -7,7 +7,6 @@ use buttress::fallback::StaleIfErrorService;
 use buttress::hedge::HedgeService;
 use buttress::repeat::ReplayBody;
 use buttress::retry::RetryService;
-use buttress::timeout::TimeoutService;
 use buttress::{Guard, Http};
 use buttress_core::Spread;
 use http::Request;
@@ -31,18 +30,18 @@ pub struct UpstreamService<S> {
     made_by: Option<Spread<Upstream>>,
 }
 
-type Attempt<S> = Maybe<TimeoutService<Told<S>>, Told<S>>;
+type Attempt<S> = WithTimeout<Told<S>>;
 type Guarded<S> = Maybe<Guard<Attempt<S>, OfUpstream, Http>, Attempt<S>>;
 type Repeating<S> = Repeated<
     RetryService<Guarded<S>, Http, AnyRepeats>,
     HedgeService<Guarded<S>, Http, AnyRepeats>,
     Guarded<S>,
 >;
-type Coalesced<S> = Maybe<CoalesceService<Repeating<S>, SameRequest>, Repeating<S>>;
-type Backed<S> = Maybe<StaleIfErrorService<Coalesced<S>>, Coalesced<S>>;
+type Timed<S> = WithTimeout<Repeating<S>>;
+type Backed<S> = Maybe<StaleIfErrorService<Timed<S>>, Timed<S>>;
 
 /// All that an upstream may have around a client.
-pub type ClientStack<S> = WithTimeout<Backed<S>>;
+pub type ClientStack<S> = Maybe<CoalesceService<Backed<S>, SameRequest>, Backed<S>>;
 
 impl<S> UpstreamService<S> {
     pub(super) fn new(client: S, current: Current, name: Arc<str>) -> Self {
@@ -109,14 +108,13 @@ where
 /// Puts an upstream's layers around a client.
 fn stack<S>(client: S, upstream: Option<&Spread<Upstream>>) -> ClientStack<S> {
     let Some(shared) = upstream else {
-        let told = Maybe::Without(Maybe::Without(Told::new(client, Outgoing::default())));
-        return with_timeout(None, Maybe::Without(Maybe::Without(Repeated::Once(told))));
+        let told = with_timeout(None, Told::new(client, Outgoing::default()));
+        let once = Repeated::Once(Maybe::Without(told));
+        return Maybe::Without(Maybe::Without(with_timeout(None, once)));
     };
     let upstream = &**shared;
     let told = Told::new(client, upstream.outgoing.clone());
-    let attempt = Maybe::of(upstream.attempt_timeout, told, |timeout, inner| {
-        timeout.layer(inner)
-    });
+    let attempt = with_timeout(upstream.attempt_timeout.as_ref(), told);
     let policies = upstream.policies.is_some();
     let policies = policies.then(|| OfUpstream(shared.here()));
     let guarded = Maybe::of(policies, attempt, |policies, inner| {
@@ -127,21 +125,22 @@ fn stack<S>(client: S, upstream: Option<&Spread<Upstream>>) -> ClientStack<S> {
         Repeat::Hedge(hedge) => Repeated::Hedge(hedge.layer(guarded)),
         Repeat::Never => Repeated::Once(guarded),
     };
-    let coalesce = upstream.coalesce.as_ref();
-    let coalesced = Maybe::of(coalesce, repeated, |coalesce, inner| coalesce.layer(inner));
+    let timed = with_timeout(upstream.timeout.as_ref(), repeated);
     let stale = upstream.stale.as_ref();
-    let backed = Maybe::of(stale, coalesced, |stale, inner| stale.layer(inner));
-    with_timeout(upstream.timeout.as_ref(), backed)
+    let backed = Maybe::of(stale, timed, |stale, inner| stale.layer(inner));
+    let coalesce = upstream.coalesce.as_ref();
+    Maybe::of(coalesce, backed, |coalesce, inner| coalesce.layer(inner))
 }
 
 /// Takes the client out of its layers.
 fn client_of<S>(stack: ClientStack<S>) -> S {
-    let guarded = match without_timeout(stack).into_inner().into_inner() {
+    let timed = stack.into_inner().into_inner();
+    let guarded = match without_timeout(timed) {
         Repeated::Retry(retry) => retry.into_inner(),
         Repeated::Hedge(hedge) => hedge.into_inner(),
         Repeated::Once(inner) => inner,
     };
-    guarded.into_inner().into_inner().inner
+    without_timeout(guarded.into_inner()).inner
 }
 
 /// A client that tells the callee about each call.

@@ -5,7 +5,7 @@ use buttress::repeat::Repeat as Repeatable;
 use buttress::retry::{Everything, IfSafe, Repeats};
 use buttress::{
     Admission, Coalesce, Hedge, Now, OutgoingCriticality, OutgoingDeadline, Policy, Rejection,
-    Retry, StaleIfError, Timeout,
+    Retry, StaleIfError,
 };
 use buttress_core::Here;
 use std::task::{Context, Poll};
@@ -14,12 +14,12 @@ use std::time::Instant;
 /// What is done with the calls to one upstream, from outside in.
 #[derive(Debug, Default)]
 pub(crate) struct Upstream {
-    pub(crate) timeout: Option<AnyTimeout>,
-    pub(crate) stale: Option<StaleIfError>,
     pub(crate) coalesce: Option<Coalesce<SameRequest>>,
+    pub(crate) stale: Option<StaleIfError>,
+    pub(crate) timeout: Option<AnyTimeout>,
     pub(crate) repeat: Repeat,
     pub(crate) policies: Option<Policies>,
-    pub(crate) attempt_timeout: Option<Timeout>,
+    pub(crate) attempt_timeout: Option<AnyTimeout>,
     pub(crate) outgoing: Outgoing,
 }
 
