@@ -59,7 +59,9 @@ pub(super) fn matching(matching: &MatchSettings) -> String {
     );
     parts.extend(matching.host.as_ref().map(|host| format!("on {}", **host)));
     for (name, value) in matching.header.iter().flat_map(|headers| headers.iter()) {
-        let value = value.as_ref().and_then(|value| value.to_str().ok());
+        let value = value
+            .as_ref()
+            .map(|value| String::from_utf8_lossy(value.as_bytes()));
         parts.push(match value {
             Some(value) => format!("with {name}: {value}"),
             None => format!("with {name}"),
