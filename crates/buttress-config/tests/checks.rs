@@ -250,6 +250,14 @@ fn policies_must_be_used_and_known() {
 }
 
 #[test]
+fn what_is_for_servers_is_not_shared_with_upstreams() {
+    refused(
+        "[policy.fair]\nfair_share = { limit = 4, by = 'peer' }\n[upstream.u]\nuse = ['fair']\n",
+        "upstream.u.use names \"fair\", whose `fair_share` is for servers",
+    );
+}
+
+#[test]
 fn what_could_not_be_read_may_be_what_uses_a_policy() {
     refused(
         "[policy.pool]\nbulkhead = 4\n[[server.route]]\nuse = ['pool']\n",

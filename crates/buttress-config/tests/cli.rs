@@ -68,9 +68,9 @@ fn check_prints_every_stack_in_order_with_its_worst_case() {
     let text = out(&output);
     let first = "\
 server.route[0]: GET /users/{id}
+  criticality        by its defaults
   deadline           at_most = \"10s\"
   attempt            by its defaults
-  criticality        by its defaults
   pressure           priority = {}
   bulkhead           limit = 64, waiting_room = { longest_wait = \"50ms\", places = 16 }  (shared: policy.pool)
   timeout            headers = \"2s\"

@@ -153,3 +153,40 @@ fn every_field_says_what_it_means() {
         }
     }
 }
+
+/// The example has every setting, so that one can be looked up there.
+#[test]
+fn the_example_file_has_every_setting() {
+    let example = include_str!("../../../docs/resilience.toml");
+    let words: Vec<_> = example
+        .split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-')))
+        .collect();
+    let schema = schema();
+    let mut missing = Vec::new();
+    for (name, table) in schema["definitions"].as_object().unwrap() {
+        let forms = table.get("anyOf").and_then(Value::as_array);
+        let objects = forms.map_or_else(|| vec![table], |forms| forms.iter().collect());
+        for object in objects {
+            let properties = object.get("properties").and_then(Value::as_object);
+            let fields = properties.into_iter().flatten().map(|(field, _)| field);
+            missing.extend(
+                fields
+                    .filter(|field| !words.contains(&field.as_str()))
+                    .map(|field| format!("{name}.{field}")),
+            );
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+fn the_files_in_the_manual_are_fine() {
+    let manual = include_str!("../../../docs/configuration.md");
+    let mut blocks = manual.split("```toml\n").skip(1);
+    assert!(blocks.clone().count() > 0);
+    assert!(blocks.all(|block| {
+        let text = block.split("```").next().unwrap();
+        Document::parse("configuration.md", text, Format::Toml)
+            .is_ok_and(|document| document.warnings().is_empty())
+    }));
+}

@@ -1,5 +1,6 @@
 //! Policies with names: that all names are known, and that all are used.
 
+use super::used;
 use crate::problem::{Reporter, nearest};
 use crate::settings::Settings;
 use crate::source::At;
@@ -34,6 +35,15 @@ pub(super) fn check(settings: &Settings, complete: bool, report: &mut Reporter) 
         report.field("upstream", |report| {
             report.field(name, |report| {
                 names(settings, upstream.uses.as_ref(), &mut seen, report);
+                for (name, shared) in used(settings, upstream.uses.as_ref()) {
+                    if shared.fair_share.is_some() {
+                        let span = upstream.uses.as_ref().map_or(upstream.span(), At::span);
+                        report.field("use", |report| {
+                            let what = format!("names {name:?}, whose `fair_share` is for servers");
+                            report.error(span, what);
+                        });
+                    }
+                }
             });
         });
     }

@@ -75,9 +75,9 @@ pub(super) fn matching(matching: &MatchSettings) -> String {
 
 /// The policies of a server in the order in which a request meets them.
 const SERVER: [&str; 12] = [
+    "criticality",
     "deadline",
     "attempt",
-    "criticality",
     "pressure",
     "deadline_shedder",
     "rate_limit",
