@@ -9,9 +9,6 @@ mod shared;
 mod times;
 mod together;
 
-#[cfg(test)]
-mod tests;
-
 pub(crate) use times::{Attempts, worst_case};
 
 use crate::problem::Reporter;
@@ -30,7 +27,7 @@ pub(crate) fn check(settings: &Settings, report: &mut Reporter) {
 }
 
 /// The shared policies that are used by these names, with the names.
-fn used<'a>(
+pub(crate) fn used<'a>(
     settings: &'a Settings,
     names: Option<&'a At<Vec<At<String>>>>,
 ) -> impl Iterator<Item = (&'a str, &'a At<SharedPolicies>)> {

@@ -1,8 +1,8 @@
-//! Policies with names: that all names are known, that all are used, and that none is too many.
+//! Policies with names: that all names are known, and that all are used.
 
 use super::used;
 use crate::problem::{Reporter, nearest};
-use crate::settings::{Settings, Switch};
+use crate::settings::Settings;
 use crate::source::At;
 use std::collections::HashSet;
 
@@ -22,7 +22,6 @@ pub(super) fn check(settings: &Settings, complete: bool, report: &mut Reporter) 
                 report.field("route", |report| {
                     report.item(index, |report| {
                         names(settings, route.policies.uses.as_ref(), &mut seen, report);
-                        on_server(settings, route, report);
                     });
                 });
             }
@@ -36,7 +35,15 @@ pub(super) fn check(settings: &Settings, complete: bool, report: &mut Reporter) 
         report.field("upstream", |report| {
             report.field(name, |report| {
                 names(settings, upstream.uses.as_ref(), &mut seen, report);
-                on_client(settings, upstream, report);
+                for (name, shared) in used(settings, upstream.uses.as_ref()) {
+                    if shared.fair_share.is_some() {
+                        let span = upstream.uses.as_ref().map_or(upstream.span(), At::span);
+                        report.field("use", |report| {
+                            let what = format!("names {name:?}, whose `fair_share` is for servers");
+                            report.error(span, what);
+                        });
+                    }
+                }
             });
         });
     }
@@ -84,93 +91,4 @@ fn names<'a>(
         }
         seen.insert(name.as_str());
     }
-}
-
-/// A stack has a place for so many of each kind.
-const MOST_RATE_LIMITS: usize = 2;
-const MOST_LIMITS: usize = 2;
-
-fn on_server(
-    settings: &Settings,
-    route: &At<crate::settings::RouteSettings>,
-    report: &mut Reporter,
-) {
-    let policies = settings.effective_route(route);
-    let mut counts = Counts::of(settings, policies.uses.as_ref());
-    counts.rate_limits += is_on(&policies.rate_limit);
-    counts.limits += is_on(&policies.bulkhead) + is_on(&policies.adaptive_limit);
-    counts.fair_shares += is_on(&policies.fair_share);
-    counts.paces += is_on(&policies.pace);
-    counts.report(policies.uses.as_ref(), route.span(), report);
-}
-
-fn on_client(
-    settings: &Settings,
-    upstream: &At<crate::settings::UpstreamSettings>,
-    report: &mut Reporter,
-) {
-    let standard = crate::settings::UpstreamSettings::standard();
-    let policies = upstream.or(&standard);
-    let mut counts = Counts::of(settings, policies.uses.as_ref());
-    if counts.fair_shares > 0 {
-        let span = policies.uses.as_ref().map_or(upstream.span(), At::span);
-        report.field("use", |report| {
-            report.error(span, "names a `fair_share`, which is for servers");
-        });
-        counts.fair_shares = 0;
-    }
-    counts.rate_limits += is_on(&policies.rate_limit);
-    counts.limits += is_on(&policies.bulkhead) + is_on(&policies.adaptive_limit);
-    counts.paces += is_on(&policies.pace);
-    counts.report(policies.uses.as_ref(), upstream.span(), report);
-}
-
-/// How many of each kind there are in a stack.
-#[derive(Default)]
-struct Counts {
-    rate_limits: usize,
-    limits: usize,
-    fair_shares: usize,
-    paces: usize,
-}
-
-impl Counts {
-    fn of(settings: &Settings, uses: Option<&At<Vec<At<String>>>>) -> Self {
-        let mut counts = Self::default();
-        for (_, shared) in used(settings, uses) {
-            counts.rate_limits += usize::from(shared.rate_limit.is_some());
-            counts.limits += usize::from(shared.bulkhead.is_some());
-            counts.limits += usize::from(shared.adaptive_limit.is_some());
-            counts.fair_shares += usize::from(shared.fair_share.is_some());
-            counts.paces += usize::from(shared.pace.is_some());
-        }
-        counts
-    }
-
-    fn report(
-        &self,
-        uses: Option<&At<Vec<At<String>>>>,
-        otherwise: crate::source::Span,
-        report: &mut Reporter,
-    ) {
-        let kinds = [
-            (self.rate_limits, MOST_RATE_LIMITS, "rate limits"),
-            (self.limits, MOST_LIMITS, "bulkheads and adaptive limits"),
-            (self.fair_shares, 1, "fair shares"),
-            (self.paces, 1, "paces"),
-        ];
-        let span = uses
-            .filter(|uses| uses.is_written())
-            .map_or(otherwise, At::span);
-        for (count, most, kind) in kinds {
-            if count > most {
-                let what = format!("has {count} {kind}, with those that are shared");
-                report.error(span, what).must_be(format!("{most} at most"));
-            }
-        }
-    }
-}
-
-fn is_on<T>(policy: &Option<At<Switch<T>>>) -> usize {
-    usize::from(policy.as_ref().is_some_and(|policy| policy.on().is_some()))
 }

@@ -127,11 +127,6 @@ fn of_bulkhead(bulkhead: &BulkheadSettings, report: &mut Reporter) {
             );
         });
     }
-    if let (Some(discipline), None) = (&bulkhead.discipline, &bulkhead.waiting_room) {
-        report.field("discipline", |report| {
-            report.error(discipline.span(), "needs `waiting_room`, or nobody waits");
-        });
-    }
 }
 
 /// `mapped` if there is a map of keys, whose size can be set.

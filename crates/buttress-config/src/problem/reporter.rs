@@ -1,6 +1,6 @@
 use super::{Lines, Problem, Problems, Severity};
 use crate::source::{At, DEEPEST, Node, Span};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::{Display, Write};
 
 /// Collects what is wrong with a file, and knows in which field whoever reads is at the moment.
@@ -89,6 +89,20 @@ impl Reporter {
         self.error(span, format!("is nested more than {DEEPEST} levels deep"));
     }
 
+    /// Forgets what was found after the first `syntax` problems in the lines in which these are:
+    /// what could not be read makes no sense either.
+    pub(crate) fn forget_beside(&mut self, syntax: usize, text: &str) {
+        let lines = Lines::of(text);
+        let line = |span: Span| lines.place(text, span.start()).0;
+        let (first, _) = self.found.split_at(syntax.min(self.found.len()));
+        let broken: HashSet<_> = first.iter().map(|(span, _)| line(*span)).collect();
+        let mut index = 0;
+        self.found.retain(|(span, _)| {
+            index += 1;
+            index <= syntax || !broken.contains(&line(*span))
+        });
+    }
+
     /// How many problems there are so far.
     pub(crate) fn count(&self) -> usize {
         self.found.len()
@@ -99,8 +113,10 @@ impl Reporter {
         let lines = Lines::of(text);
         let found = self.found.into_iter().map(|(span, mut problem)| {
             problem.file = file.to_owned();
-            (problem.line, problem.column) = lines.place(text, span.start());
-            problem.excerpt = lines.excerpt(text, span);
+            if !text.is_empty() {
+                (problem.line, problem.column) = lines.place(text, span.start());
+                problem.excerpt = lines.excerpt(text, span);
+            }
             problem
         });
         found.collect()

@@ -1,6 +1,6 @@
 //! What the choices have in common.
 
-use super::setting::{Setting, prose};
+use super::setting::{Definitions, Setting, may_be_empty, prose};
 use crate::problem::{Reporter, nearest};
 use crate::source::{At, Node};
 use serde_json::{Value, json};
@@ -83,13 +83,24 @@ pub(crate) fn content<T: Setting>(content: &Content, report: &mut Reporter) -> O
     }
 }
 
-/// A choice's schema: its name, or a table with its settings.
-pub(crate) fn describe(name: &str, docs: &[&str], settings: Option<Value>) -> Vec<Value> {
+/// A choice's schema: its name, or a table with its settings, or both in one text.
+pub(crate) fn describe(
+    name: &str,
+    docs: &[&str],
+    settings: Option<Value>,
+    definitions: &Definitions,
+) -> Vec<Value> {
     let description = prose(docs);
-    let mut forms = vec![json!({ "const": name, "description": description })];
+    let alone = settings
+        .as_ref()
+        .is_none_or(|settings| may_be_empty(settings, definitions));
+    let alone = alone.then(|| json!({ "const": name, "description": description }));
+    let mut forms: Vec<_> = alone.into_iter().collect();
     if let Some(settings) = settings {
-        let pattern = format!("^{name}:");
-        forms.push(json!({ "type": "string", "pattern": pattern, "description": description }));
+        if may_be_text(&settings, definitions) {
+            let pattern = format!("^{name}:.");
+            forms.push(json!({ "type": "string", "pattern": pattern, "description": description }));
+        }
         forms.push(json!({
             "type": "object",
             "description": description,
@@ -99,6 +110,17 @@ pub(crate) fn describe(name: &str, docs: &[&str], settings: Option<Value>) -> Ve
         }));
     }
     forms
+}
+
+fn may_be_text(schema: &Value, definitions: &Definitions) -> bool {
+    let name = schema.get("$ref").and_then(Value::as_str);
+    let name = name.and_then(|name| name.strip_prefix("#/definitions/"));
+    if let Some(definition) = name.and_then(|name| definitions.get(name)) {
+        return may_be_text(definition, definitions);
+    }
+    let forms = schema.get("anyOf").and_then(Value::as_array);
+    schema.get("type").is_some_and(|kind| kind == "string")
+        || forms.is_some_and(|forms| forms.iter().any(|form| may_be_text(form, definitions)))
 }
 
 pub(crate) fn schema(variants: Vec<Vec<Value>>) -> Value {

@@ -161,11 +161,13 @@ macro_rules! choices {
             fn schema(
                 definitions: &mut $crate::settings::setting::Definitions,
             ) -> serde_json::Value {
-                let _ = &definitions;
                 let variants = vec![
-                    $( $crate::settings::choice::describe(
-                        $file, &[$($variant_doc),+], variant_schema!($($type)?, definitions)
-                    ), )+
+                    $( {
+                        let settings = variant_schema!($($type)?, definitions);
+                        $crate::settings::choice::describe(
+                            $file, &[$($variant_doc),+], settings, definitions,
+                        )
+                    }, )+
                 ];
                 $crate::settings::choice::schema(variants)
             }

@@ -128,7 +128,9 @@ impl Setting for HeadersWanted {
 
     fn show(&self) -> Value {
         let shown = self.iter().map(|(name, value)| {
-            let value = value.as_ref().and_then(|value| value.to_str().ok());
+            let value = value
+                .as_ref()
+                .map(|value| String::from_utf8_lossy(value.as_bytes()));
             (
                 name.to_string(),
                 value.map_or(Value::Bool(true), Value::from),

@@ -21,7 +21,10 @@ mod root;
 mod scalar;
 mod setting;
 mod shed;
+mod show;
 mod standard;
+#[cfg(test)]
+mod tests;
 mod units;
 
 pub use admission::{
@@ -54,6 +57,7 @@ pub use root::{
     RouteSettings, ServerPolicies, ServerSettings, Settings, SharedPolicies, UpstreamSettings,
 };
 pub use scalar::{Named, Switch};
-pub(crate) use setting::Setting;
+pub(crate) use setting::{Definitions, Setting};
 pub use shed::{DeadlineShedderSettings, PressureSettings, QueueDelaySettings, UseSettings};
+pub(crate) use show::inline;
 pub use units::{Rate, Share, Size, Time};

@@ -36,7 +36,7 @@ settings! {
         /// The header that trusted callers set; `x-criticality` by default.
         optional header: HeaderName,
         /// Whose header is believed: nobody's, by default.
-        optional trusting: TrustSettings,
+        optional trusting | "peers_in": TrustSettings,
     }
 
     /// Bounds how long a call may take.

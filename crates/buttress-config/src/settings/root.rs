@@ -50,12 +50,12 @@ settings! {
         /// Shared policies that apply as well, by name, each in front of the route's own of its
         /// kind.
         optional uses ("use"): Vec<At<String>>,
+        /// Says how critical requests are.
+        optional criticality: Switch<CriticalitySettings>,
         /// Reads the caller's deadline, and enforces it.
         optional deadline: Switch<DeadlineSettings>,
         /// Reads how many attempts there were before the request.
         optional attempt: Switch<AttemptSettings>,
-        /// Says how critical requests are.
-        optional criticality: Switch<CriticalitySettings>,
         /// Refuses a share of the calls while processors or memory are nearly used up.
         optional pressure: Switch<PressureSettings>,
         /// Refuses calls that cannot be answered before their deadline.

@@ -1,6 +1,6 @@
 //! Numbers, texts, and lists of them.
 
-use super::setting::{Definitions, Setting, prose};
+use super::setting::{Definitions, Setting, may_be_empty, prose};
 use crate::problem::Reporter;
 use crate::source::{At, Node, Span};
 use serde_json::{Map, Value, json};
@@ -252,7 +252,12 @@ impl<T: Setting> Setting for Switch<T> {
     }
 
     fn schema(definitions: &mut Definitions) -> Value {
-        json!({ "anyOf": [{ "type": "boolean" }, T::schema(definitions)] })
+        let settings = T::schema(definitions);
+        let switch = match may_be_empty(&settings, definitions) {
+            true => json!({ "type": "boolean" }),
+            false => json!({ "const": false }),
+        };
+        json!({ "anyOf": [switch, settings] })
     }
 
     fn show(&self) -> Value {

@@ -9,7 +9,8 @@ pub(crate) trait Setting: Sized {
 
     /// The same where the file only says that it is wanted: `pressure = true`.
     fn read_wanted(node: &At<Node>, report: &mut Reporter) -> Option<Self> {
-        Self::read(node, report)
+        report.error(node.span(), "says nothing without a value");
+        None
     }
 
     /// What it may look like, as a JSON Schema. Tables go into `definitions`.
@@ -221,4 +222,17 @@ pub(crate) fn below<'a>(path: &'a str, name: &str) -> Option<&'a str> {
         true => Some(rest),
         false => rest.strip_prefix('.'),
     }
+}
+
+/// Whether a table with this schema may be empty, so that it is enough to say that it is wanted.
+pub(crate) fn may_be_empty(schema: &Value, definitions: &Definitions) -> bool {
+    let name = schema.get("$ref").and_then(Value::as_str);
+    let name = name.and_then(|name| name.strip_prefix("#/definitions/"));
+    if let Some(definition) = name.and_then(|name| definitions.get(name)) {
+        return may_be_empty(definition, definitions);
+    }
+    let required = schema.get("required").and_then(Value::as_array);
+    let forms = schema.get("anyOf").and_then(Value::as_array);
+    required.is_some_and(Vec::is_empty)
+        || forms.is_some_and(|forms| forms.iter().any(|form| may_be_empty(form, definitions)))
 }

@@ -38,7 +38,7 @@ impl Setting for Duration {
     }
 
     fn schema(_: &mut Definitions) -> Value {
-        let pattern = format!("^\\s*({DECIMAL}\\s*({TIME_UNIT})\\s*)+$");
+        let pattern = format!("^ *({DECIMAL} *({TIME_UNIT}) *)+$");
         text_schema(&pattern, &["A time, such as 250ms, 2s or 1m30s."])
     }
 
@@ -61,9 +61,8 @@ impl Setting for Rate {
     }
 
     fn schema(_: &mut Definitions) -> Value {
-        let pattern = format!(
-            "^\\s*[0-9_]+\\s*(/|\\s+per\\s+)\\s*({PERIOD}|({DECIMAL}\\s*({TIME_UNIT})\\s*)+)\\s*$"
-        );
+        let pattern =
+            format!("^ *[0-9][0-9_]* *(/| +per +) *({PERIOD}|({DECIMAL} *({TIME_UNIT}) *)+) *$");
         text_schema(
             &pattern,
             &["A rate, such as 100/s, 5 per minute or 10 per 30s."],
@@ -104,7 +103,7 @@ impl Setting for Size {
     }
 
     fn schema(_: &mut Definitions) -> Value {
-        let pattern = format!("^\\s*[0-9_]+\\s*({SIZE_UNIT})\\s*$");
+        let pattern = format!("^ *[0-9][0-9_]* *({SIZE_UNIT}) *$");
         let text = text_schema(&pattern, &["A size, such as 64KiB or 2MB."]);
         json!({ "anyOf": [{ "type": "integer", "minimum": 0 }, text] })
     }
@@ -136,8 +135,8 @@ impl Setting for Share {
     }
 
     fn schema(_: &mut Definitions) -> Value {
-        let pattern = format!("^\\s*{DECIMAL}\\s*%\\s*$");
-        let text = text_schema(&pattern, &["A part, such as 20%."]);
+        let pattern = "^ *[0-9]+(\\.[0-9]+)? *% *$";
+        let text = text_schema(pattern, &["A part, such as 20%."]);
         json!({ "anyOf": [{ "type": "number", "minimum": 0 }, text] })
     }
 

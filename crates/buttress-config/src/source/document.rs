@@ -1,7 +1,9 @@
-use super::{At, Format, LONGEST_FILE, Node, toml};
+use super::{At, Format, LONGEST_FILE, Node, json, toml};
 use crate::check::check;
 use crate::problem::{Problems, Reporter};
 use crate::settings::{Setting, Settings};
+use std::io::Read;
+use std::path::Path;
 
 /// A file that has been read and understood, with its text, so that problems that are found later
 /// can still say where.
@@ -32,12 +34,28 @@ impl Document {
             return Err(report.finish(file, ""));
         }
         let root = match format {
-            Format::Toml | Format::Yaml | Format::Json => toml::parse(text, &mut report),
+            Format::Toml => toml::parse(text, &mut report),
+            Format::Json => json::parse(text, &mut report),
+            #[cfg(feature = "yaml")]
+            Format::Yaml => super::yaml::parse(text, &mut report),
+            #[cfg(not(feature = "yaml"))]
+            Format::Yaml => {
+                let what =
+                    "is YAML, which this program was built without: it needs the feature `yaml`";
+                report.error(super::Span::default(), what);
+                At::new(Node::Null)
+            }
         };
-        let settings = Settings::read(&root, &mut report);
+        let syntax = report.count();
+        // Of a file that could be read in part only, most of what could be said were wrong.
+        let settings = match report.has_errors() && *root == Node::Null {
+            true => None,
+            false => Settings::read(&root, &mut report),
+        };
         if let Some(settings) = &settings {
             check(settings, &mut report);
         }
+        report.forget_beside(syntax, text);
         let problems = report.finish(file, text);
         match settings {
             Some(settings) if !problems.has_errors() => Ok(Self {
@@ -48,6 +66,23 @@ impl Document {
             }),
             _ => Err(problems),
         }
+    }
+
+    /// Reads a file, whose ending says what it is written in.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with it, or that it cannot be read at all.
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        let file = path.display().to_string();
+        let refuse = |what: String| {
+            let mut report = Reporter::default();
+            report.error(super::Span::default(), what);
+            report.finish(&file, "")
+        };
+        let text =
+            read(path).map_err(|error| refuse(format!("the file cannot be read: {error}")))?;
+        Self::parse(&file, &text, Format::of(path))
     }
 
     /// What the file says.
@@ -69,4 +104,13 @@ impl Document {
     pub fn file(&self) -> &str {
         &self.file
     }
+}
+
+/// Reads a little more than is allowed at most, so that what is too long is found to be so.
+fn read(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let file = std::fs::File::open(path)?;
+    file.take(LONGEST_FILE as u64 + 1)
+        .read_to_string(&mut text)?;
+    Ok(text)
 }

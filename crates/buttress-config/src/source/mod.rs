@@ -6,13 +6,19 @@
 
 mod document;
 mod format;
+mod json;
 mod node;
 mod span;
 mod toml;
+#[cfg(feature = "yaml")]
+mod yaml;
 
 pub use document::Document;
 pub use format::Format;
 pub use node::{Node, Table};
+#[cfg(test)]
+pub(crate) use {json::parse as json, toml::parse as toml};
+
 pub use span::{At, Span};
 
 /// The longest file that is read, in bytes.

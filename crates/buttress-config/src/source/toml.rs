@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::{DeFloat, DeInteger, DeTable, DeValue};
 
 /// Reads the text, and reports all that is wrong with its syntax.
-pub(super) fn parse(text: &str, report: &mut Reporter) -> At<Node> {
+pub(crate) fn parse(text: &str, report: &mut Reporter) -> At<Node> {
     let (root, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let span = error.span().unwrap_or_default();
