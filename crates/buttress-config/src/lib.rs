@@ -55,16 +55,21 @@ pub mod admin;
 mod build;
 mod check;
 pub mod explain;
+#[allow(unreachable_pub, reason = "public types are made of what is in it")]
 mod layers;
+#[allow(unreachable_pub, reason = "public types are made of what is in it")]
 mod policy;
 pub mod problem;
 pub mod routes;
+#[allow(unreachable_pub, reason = "public types are made of what is in it")]
 mod rules;
 mod schema;
+#[allow(unreachable_pub, reason = "public types are made of what is in it")]
 mod server;
 pub mod settings;
 pub mod source;
 mod standard;
+#[allow(unreachable_pub, reason = "public types are made of what is in it")]
 mod upstream;
 
 #[cfg(feature = "admin")]
@@ -76,4 +81,4 @@ pub use server::{Server, ServerFuture, ServerService};
 pub use settings::Settings;
 pub use source::{Document, Format};
 pub use standard::{standard_client, standard_server};
-pub use upstream::{UpstreamLayer, UpstreamService};
+pub use upstream::{UpstreamFuture, UpstreamLayer, UpstreamService};
