@@ -125,7 +125,9 @@ async fn bodies_are_streams_in_both_directions() {
         }
         drop(sender);
         assert_eq!(answer.next().await.unwrap().unwrap(), "10");
-        assert!(answer.next().await.is_none());
+        // HTTP/2 may end with a part that is empty.
+        let rest: Vec<_> = answer.collect().await;
+        assert!(rest.iter().all(|part| part.as_ref().unwrap().is_empty()));
     }
 }
 
@@ -193,13 +195,14 @@ async fn grpc_passes_with_its_trailers_deadlines_and_streams() {
     // The deadline is kept further in, and the status is in the trailers or instead of an answer.
     let mut late = tonic::Request::new(hello(60_000));
     late.set_timeout(Duration::from_millis(50));
-    let status = client.say_hello(late).await.unwrap_err();
+    let status = client.say_hello_slowly(late).await.unwrap_err();
     assert!(
         matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled),
         "{status}"
     );
 
     // What the gateway itself refuses is a status as well.
+    assert!(client.say_hello(hello(0)).await.is_ok());
     let status = client.say_hello(hello(0)).await.unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted);
 }
