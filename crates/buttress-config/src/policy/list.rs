@@ -1,5 +1,7 @@
+use super::pool::Kept;
+use super::{AnyPolicy, Managed};
 use buttress::{Admission, Now, Outcome, Permit, Policy, Quota, Rejection};
-use smallvec::SmallVec;
+use http::Request;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -7,56 +9,47 @@ use std::time::{Duration, Instant};
 /// permits back.
 ///
 /// A tuple of all the kinds of policies that there are would do the same, and make every call carry
-/// the room for a permit of each. Here a call carries those permits of which something comes, three
-/// without an allocation.
+/// the room for a permit of each, through every layer. Here a call carries a list of those permits
+/// of which something comes, and the lists are used again.
 #[derive(Clone, Debug)]
-pub struct List<P> {
-    policies: Box<[P]>,
+pub struct Policies {
+    policies: Box<[Managed]>,
 }
 
-impl<P> List<P> {
+impl Policies {
     /// Of these.
-    pub fn new(policies: Vec<P>) -> Self {
+    pub fn new(policies: Vec<Managed>) -> Self {
         let policies = policies.into();
         Self { policies }
     }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.policies.is_empty()
-    }
 }
-
-/// What the policies before gave, while the others are asked: one permit for each.
-type Earlier<P> = SmallVec<[P; 6]>;
 
 /// The permits of a call that all policies have admitted.
 #[derive(Debug)]
-pub struct Permits<P> {
-    kept: SmallVec<[P; 3]>,
+pub struct Permits {
+    kept: Kept,
 }
 
 /// A call that waits for one of the policies, and holds what those before it gave.
 #[derive(Debug)]
-pub struct ListPlace<W, P> {
+pub struct Place<W> {
     waiting: W,
-    earlier: Earlier<P>,
+    /// One permit for each of the policies before.
+    earlier: Kept,
 }
 
-type PlaceOf<P, C> = ListPlace<<P as Policy<C>>::Waiting, <P as Policy<C>>::Permit>;
+/// A place in a policy's line. In a box, so that the calls that don't wait are the smaller for it.
+type PlaceFor<B> = Box<Place<<AnyPolicy as Policy<Request<B>>>::Waiting>>;
 
-impl<P> List<P> {
+impl Policies {
+    /// Each of the policies before has given one permit.
     #[inline]
-    fn admit_rest<C: ?Sized>(
+    fn admit_rest<B>(
         &self,
-        mut earlier: Earlier<P::Permit>,
-        call: &C,
+        mut earlier: Kept,
+        call: &Request<B>,
         now: &Now,
-    ) -> Admission<Permits<P::Permit>, PlaceOf<P, C>>
-    where
-        P: Policy<C>,
-    {
-        // Each of the policies before has given one permit.
+    ) -> Admission<Permits, PlaceFor<B>> {
         for policy in self.policies.iter().skip(earlier.len()) {
             match policy.admit(call, now) {
                 Admission::Admitted(permit) => earlier.push(permit),
@@ -64,23 +57,17 @@ impl<P> List<P> {
                     self.give_back(earlier, call);
                     return Admission::Refused(rejection);
                 }
-                Admission::Wait(waiting) => return Admission::Wait(ListPlace { waiting, earlier }),
+                Admission::Wait(waiting) => {
+                    return Admission::Wait(Box::new(Place { waiting, earlier }));
+                }
             }
         }
-        let mut kept = SmallVec::new();
-        for permit in earlier {
-            if !permit.is_idle() {
-                kept.push(permit);
-            }
-        }
-        Admission::Admitted(Permits { kept })
+        earlier.retain(|permit| !permit.is_idle());
+        Admission::Admitted(Permits { kept: earlier })
     }
 
     #[cold]
-    fn give_back<C: ?Sized>(&self, mut earlier: Earlier<P::Permit>, call: &C)
-    where
-        P: Policy<C>,
-    {
+    fn give_back<B>(&self, mut earlier: Kept, call: &Request<B>) {
         while let Some(permit) = earlier.pop() {
             if let Some(policy) = self.policies.get(earlier.len()) {
                 policy.revoke(permit, call);
@@ -89,27 +76,27 @@ impl<P> List<P> {
     }
 
     /// The policy that a call waits for.
-    fn waited_for<W, Q>(&self, place: &ListPlace<W, Q>) -> Option<&P> {
+    fn waited_for<W>(&self, place: &Place<W>) -> Option<&Managed> {
         self.policies.get(place.earlier.len())
     }
 }
 
-impl<C: ?Sized, P: Policy<C>> Policy<C> for List<P> {
-    type Permit = Permits<P::Permit>;
-    type Waiting = PlaceOf<P, C>;
+impl<B> Policy<Request<B>> for Policies {
+    type Permit = Permits;
+    type Waiting = PlaceFor<B>;
 
     #[inline]
-    fn admit(&self, call: &C, now: &Now) -> Admission<Self::Permit, Self::Waiting> {
-        self.admit_rest(Earlier::new(), call, now)
+    fn admit(&self, call: &Request<B>, now: &Now) -> Admission<Permits, Self::Waiting> {
+        self.admit_rest(Kept::new(), call, now)
     }
 
     fn poll_admit(
         &self,
         place: &mut Self::Waiting,
-        call: &C,
+        call: &Request<B>,
         now: &Now,
         context: &mut Context<'_>,
-    ) -> Poll<Result<Self::Permit, Rejection>> {
+    ) -> Poll<Result<Permits, Rejection>> {
         loop {
             let Some(policy) = self.waited_for(place) else {
                 return Poll::Pending;
@@ -133,10 +120,11 @@ impl<C: ?Sized, P: Policy<C>> Policy<C> for List<P> {
     }
 
     fn wake_at(&self, place: &Self::Waiting) -> Option<Instant> {
-        self.waited_for(place)?.wake_at(&place.waiting)
+        Policy::<Request<B>>::wake_at(self.waited_for(place)?, &place.waiting)
     }
 
-    fn abandon(&self, place: Self::Waiting, call: &C) {
+    fn abandon(&self, place: Self::Waiting, call: &Request<B>) {
+        let place = *place;
         if let Some(policy) = self.waited_for(&place) {
             policy.abandon(place.waiting, call);
         }
@@ -145,13 +133,13 @@ impl<C: ?Sized, P: Policy<C>> Policy<C> for List<P> {
 
     /// What nothing comes of was not kept, so nothing of it can be given back: this is for policies
     /// that are the last to be asked.
-    fn revoke(&self, permits: Self::Permit, _: &C) {
+    fn revoke(&self, permits: Permits, _: &Request<B>) {
         drop(permits);
     }
 }
 
-impl<P: Permit> Permit for Permits<P> {
-    const WANTS_OUTCOME: bool = P::WANTS_OUTCOME;
+impl Permit for Permits {
+    const WANTS_OUTCOME: bool = true;
 
     #[inline]
     fn complete(mut self, outcome: Outcome, now: &Now) {
@@ -161,26 +149,26 @@ impl<P: Permit> Permit for Permits<P> {
     }
 
     fn pushback(&mut self, wait: Duration) {
-        for permit in &mut self.kept {
+        for permit in self.kept.iter_mut() {
             permit.pushback(wait);
         }
     }
 
     #[inline]
     fn answered(&mut self) {
-        for permit in &mut self.kept {
+        for permit in self.kept.iter_mut() {
             permit.answered();
         }
     }
 
     #[inline]
     fn quotas(&self, each: &mut dyn FnMut(&Quota)) {
-        for permit in &self.kept {
+        for permit in self.kept.iter() {
             permit.quotas(each);
         }
     }
 
     fn is_idle(&self) -> bool {
-        self.kept.is_empty()
+        self.kept.len() == 0
     }
 }

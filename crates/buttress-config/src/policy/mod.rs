@@ -8,11 +8,12 @@ mod key;
 mod limit;
 mod list;
 mod one_of;
+mod pool;
 
 pub use barred::Barred;
 pub use key::{AnyKey, AnyKeyOf};
 pub use limit::AnyLimit;
-pub use list::{List, ListPlace, Permits};
+pub use list::{Permits, Place, Policies};
 pub use one_of::AnyOf;
 
 use buttress::circuit_breaker::Breaker;
@@ -50,6 +51,3 @@ pub type AnyPolicy = AnyOf<
 /// A policy as it stands in a list: with or without a bar, and in shadow or enforced. It is a
 /// handle.
 pub type Managed = Shadow<Barred<AnyPolicy>>;
-
-/// The policies of a route or of an upstream, in order.
-pub type Policies = List<Managed>;

@@ -3,7 +3,7 @@
 use super::compiled::Compiled;
 use super::kinds::{Kind, policy_name};
 use super::registry::{Handle, Maker, Registry};
-use crate::policy::{List, Managed, Policies};
+use crate::policy::{Managed, Policies};
 use crate::routes::{Match, Routes};
 use crate::server::{AnyTimeout, AnyTrust, Otherwise, Route};
 use crate::settings::{
@@ -163,7 +163,7 @@ impl Chain<'_, '_, '_> {
     }
 
     fn finish(self) -> Option<Policies> {
-        (!self.policies.is_empty()).then(|| List::new(self.policies))
+        (!self.policies.is_empty()).then(|| Policies::new(self.policies))
     }
 }
 

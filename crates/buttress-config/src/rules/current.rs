@@ -91,10 +91,7 @@ impl OfRoute {
     }
 }
 
-impl<B> Policy<Request<B>> for OfRoute
-where
-    Option<Policies>: Policy<Request<B>>,
-{
+impl<B> Policy<Request<B>> for OfRoute {
     type Permit = <Option<Policies> as Policy<Request<B>>>::Permit;
     type Waiting = <Option<Policies> as Policy<Request<B>>>::Waiting;
 

@@ -36,3 +36,4 @@ impl<S> Layer<S> for Server {
         ServerService::new(inner, self.current.clone())
     }
 }
+#[cfg(test)]

@@ -8,6 +8,7 @@ use buttress::{
     Retry, StaleIfError,
 };
 use buttress_core::Here;
+use http::Request;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -69,22 +70,19 @@ impl OfUpstream {
     }
 }
 
-impl<C> Policy<C> for OfUpstream
-where
-    Option<Policies>: Policy<C>,
-{
-    type Permit = <Option<Policies> as Policy<C>>::Permit;
-    type Waiting = <Option<Policies> as Policy<C>>::Waiting;
+impl<B> Policy<Request<B>> for OfUpstream {
+    type Permit = <Option<Policies> as Policy<Request<B>>>::Permit;
+    type Waiting = <Option<Policies> as Policy<Request<B>>>::Waiting;
 
     #[inline]
-    fn admit(&self, call: &C, now: &Now) -> Admission<Self::Permit, Self::Waiting> {
+    fn admit(&self, call: &Request<B>, now: &Now) -> Admission<Self::Permit, Self::Waiting> {
         self.policies().admit(call, now)
     }
 
     fn poll_admit(
         &self,
         waiting: &mut Self::Waiting,
-        call: &C,
+        call: &Request<B>,
         now: &Now,
         context: &mut Context<'_>,
     ) -> Poll<Result<Self::Permit, Rejection>> {
@@ -92,14 +90,14 @@ where
     }
 
     fn wake_at(&self, waiting: &Self::Waiting) -> Option<Instant> {
-        Policy::<C>::wake_at(self.policies(), waiting)
+        Policy::<Request<B>>::wake_at(self.policies(), waiting)
     }
 
-    fn abandon(&self, waiting: Self::Waiting, call: &C) {
+    fn abandon(&self, waiting: Self::Waiting, call: &Request<B>) {
         self.policies().abandon(waiting, call);
     }
 
-    fn revoke(&self, permit: Self::Permit, call: &C) {
+    fn revoke(&self, permit: Self::Permit, call: &Request<B>) {
         self.policies().revoke(permit, call);
     }
 }
