@@ -36,4 +36,3 @@ impl<S> Layer<S> for Server {
         ServerService::new(inner, self.current.clone())
     }
 }
-#[cfg(test)]

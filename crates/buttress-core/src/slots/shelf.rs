@@ -92,11 +92,11 @@ const MOST: usize = 4;
 /// How many shelves suffice for this machine: more than it has processors, so that two threads
 /// seldom share one, and few enough to search.
 pub(crate) fn enough_for_this_machine() -> usize {
+    // On Linux the question is answered by reading files, and a bulkhead is made for each new key.
+    static ENOUGH: OnceLock<usize> = OnceLock::new();
     if cfg!(loom) {
         return 2;
     }
-    // On Linux the question is answered by reading files, and a bulkhead is made for each new key.
-    static ENOUGH: OnceLock<usize> = OnceLock::new();
     *ENOUGH.get_or_init(|| {
         available_parallelism().map_or(4, |processors| (4 * processors.get()).min(32))
     })
