@@ -1,8 +1,5 @@
 /// The name that was probably meant: the one that differs in the fewest letters, if those are few.
-pub(crate) fn nearest<'a, N>(
-    given: &str,
-    names: impl IntoIterator<Item = &'a N>,
-) -> Option<&'a str>
+pub(crate) fn nearest<'a, N>(given: &str, names: impl IntoIterator<Item = &'a N>) -> Option<&'a str>
 where
     N: AsRef<str> + ?Sized + 'a,
 {

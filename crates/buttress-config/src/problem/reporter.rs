@@ -19,9 +19,10 @@ impl Reporter {
         let dot = if before == 0 { "" } else { "." };
         // A name that needs quotes gets them, or a dot in it would look like a field's.
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-        _ = match !name.is_empty() && name.chars().all(plain) {
-            true => write!(self.path, "{dot}{name}"),
-            false => write!(self.path, "{dot}{name:?}"),
+        _ = if !name.is_empty() && name.chars().all(plain) {
+            write!(self.path, "{dot}{name}")
+        } else {
+            write!(self.path, "{dot}{name:?}")
         };
         let read = read(self);
         self.path.truncate(before);
@@ -112,7 +113,7 @@ impl Reporter {
     pub(crate) fn finish(self, file: &str, text: &str) -> Problems {
         let lines = Lines::of(text);
         let found = self.found.into_iter().map(|(span, mut problem)| {
-            problem.file = file.to_owned();
+            file.clone_into(&mut problem.file);
             if !text.is_empty() {
                 (problem.line, problem.column) = lines.place(text, span.start());
                 problem.excerpt = lines.excerpt(text, span);
