@@ -149,6 +149,12 @@ proptest! {
         let again: Settings = read(parsed(&json, crate::source::json)).unwrap();
         prop_assert_eq!(&again, &settings, "{}", json);
 
+        #[cfg(feature = "yaml")]
+        {
+            let again: Settings = read(parsed(&json, crate::source::yaml)).unwrap();
+            prop_assert_eq!(&again, &settings, "{}", json);
+        }
+
         let toml = settings.to_toml();
         let again: Settings = read(parsed(&toml, crate::source::toml)).unwrap();
         prop_assert_eq!(&again, &settings, "{}", toml);

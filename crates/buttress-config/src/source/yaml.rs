@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 /// Reads the text, and reports what is wrong with its syntax: the first mistake, since nothing
 /// behind that can be relied on, and everything before it that is not used here.
-pub(super) fn parse(text: &str, report: &mut Reporter) -> At<Node> {
+pub(crate) fn parse(text: &str, report: &mut Reporter) -> At<Node> {
     let offsets = Offsets::of(text);
     let mut tree = Tree::default();
     for event in Parser::new_from_str(text) {
