@@ -46,33 +46,39 @@
 //! # Features
 //!
 //! - `axum` (default): routes by axum's `MatchedPath`, and the peer's address from its `ConnectInfo`.
+//! - `admin`: a router for operators, who look at policies and change them by hand.
 //! - `yaml` (default): files in YAML, beside TOML and JSON.
 //! - `cli`: the program `buttress-config`, which checks and explains files.
 
 #[cfg(feature = "admin")]
 pub mod admin;
-mod layers;
-pub mod policy;
-pub mod routes;
-mod rules;
-mod server;
-mod standard;
-mod upstream;
-pub use server::{Server, ServerFuture, ServerService};
-pub use upstream::{UpstreamLayer, UpstreamService};
 mod build;
 mod check;
 pub mod explain;
+#[allow(unreachable_pub, reason = "public types are made of what is in it")]
+mod layers;
+#[allow(unreachable_pub, reason = "public types are made of what is in it")]
+mod policy;
 pub mod problem;
+pub mod routes;
+#[allow(unreachable_pub, reason = "public types are made of what is in it")]
+mod rules;
 mod schema;
+#[allow(unreachable_pub, reason = "public types are made of what is in it")]
+mod server;
 pub mod settings;
 pub mod source;
+mod standard;
+#[allow(unreachable_pub, reason = "public types are made of what is in it")]
+mod upstream;
 
 #[cfg(feature = "admin")]
 pub use admin::Admin;
 pub use problem::{Problem, Problems, Severity};
 pub use rules::{PolicyStatus, Reload, Rules, UnknownUpstream};
 pub use schema::schema;
+pub use server::{Server, ServerFuture, ServerService};
 pub use settings::Settings;
 pub use source::{Document, Format};
 pub use standard::{standard_client, standard_server};
+pub use upstream::{UpstreamFuture, UpstreamLayer, UpstreamService};

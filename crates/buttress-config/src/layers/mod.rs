@@ -2,17 +2,31 @@
 
 mod maybe;
 
-pub use maybe::{Around, EitherBody, EitherFuture, Maybe};
+pub use maybe::{Around, EitherBody, Maybe};
 
-use crate::server::AnyTimeout;
-use buttress::attempt::IncomingAttemptService;
 use buttress::coalesce::CoalesceService;
-use buttress::deadline::IncomingDeadlineService;
 use buttress::fallback::StaleIfErrorService;
 use buttress::timeout::BodyLimits;
 use buttress::timeout::TimeoutService;
-use buttress::{Guard, Http};
+use buttress::{Guard, Http, Timeout};
 use tower_layer::Layer;
+
+/// A timeout, with or without bounds for the body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum AnyTimeout {
+    Headers(Timeout),
+    Body(Timeout<BodyLimits>),
+}
+
+impl AnyTimeout {
+    /// The same, for requests that have no deadline yet.
+    pub(crate) fn setting_deadlines(self) -> Self {
+        match self {
+            Self::Headers(timeout) => Self::Headers(timeout.sets_deadline()),
+            Self::Body(timeout) => Self::Body(timeout.sets_deadline()),
+        }
+    }
+}
 
 /// With a timeout that bounds bodies, or one that does not, or none.
 pub type WithTimeout<S> = Maybe<TimeoutService<S, Http, BodyLimits>, Maybe<TimeoutService<S>, S>>;
@@ -44,24 +58,6 @@ impl<S, P, Pr> Around for Guard<S, P, Pr> {
 }
 
 impl<S, Pr, L> Around for TimeoutService<S, Pr, L> {
-    type Inner = S;
-
-    #[inline]
-    fn into_inner(self) -> S {
-        self.into_inner()
-    }
-}
-
-impl<S, Pr> Around for IncomingDeadlineService<S, Pr> {
-    type Inner = S;
-
-    #[inline]
-    fn into_inner(self) -> S {
-        self.into_inner()
-    }
-}
-
-impl<S> Around for IncomingAttemptService<S> {
     type Inner = S;
 
     #[inline]

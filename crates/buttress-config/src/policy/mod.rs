@@ -11,9 +11,9 @@ mod one_of;
 mod pool;
 
 pub use barred::Barred;
-pub use key::{AnyKey, AnyKeyOf};
+pub use key::AnyKey;
 pub use limit::AnyLimit;
-pub use list::{Permits, Place, Policies};
+pub use list::Policies;
 pub use one_of::AnyOf;
 
 use buttress::circuit_breaker::Breaker;

@@ -78,8 +78,9 @@ impl Node {
         let Some(rest) = rest else {
             return choose(&self.here);
         };
-        let (first, next) = match rest.split_once('/') {
-            Some((first, next)) => (first, Some(next)),
+        // Segments are short, so this is faster than to search as for a long text.
+        let (first, next) = match rest.bytes().position(|byte| byte == b'/') {
+            Some(slash) => (&rest[..slash], Some(&rest[slash + 1..])),
             None => (rest, None),
         };
         if let Some(node) = self.fixed.get(first)

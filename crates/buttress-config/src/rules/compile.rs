@@ -3,9 +3,10 @@
 use super::compiled::Compiled;
 use super::kinds::{Kind, policy_name};
 use super::registry::{Handle, Maker, Registry};
+use crate::layers::AnyTimeout;
 use crate::policy::{Managed, Policies};
 use crate::routes::{Match, Routes};
-use crate::server::{AnyTimeout, AnyTrust, Otherwise, Route};
+use crate::server::{AnyTrust, Otherwise, Route};
 use crate::settings::{
     CriticalitySettings, RepeatsSettings, RouteSettings, ServerPolicies, Setting, Settings,
     SharedPolicies, Switch, TimeoutSettings, TrustSettings, UpstreamSettings,
@@ -13,7 +14,7 @@ use crate::settings::{
 use crate::source::At;
 use crate::upstream::{AnyRepeats, Outgoing, Repeat, Upstream};
 use buttress::shed::MarkArrival;
-use buttress::{IncomingCriticality, SettingError};
+use buttress::{IncomingCriticality, IncomingDeadline, SettingError, Timeout};
 use buttress_core::Spread;
 use hashbrown::HashMap;
 use http::Method;
@@ -224,14 +225,19 @@ fn route(
     Ok(Route {
         arrival: listens.then(MarkArrival::new),
         criticality: criticality.map(criticality_of).transpose()?.flatten(),
-        deadline: on(policies.deadline.as_ref())
-            .map(|settings| settings.layer())
-            .transpose()?,
+        deadline: match on(policies.deadline.as_ref()) {
+            Some(settings) => settings.layer()?,
+            None => IncomingDeadline::off(),
+        },
         attempt: on(policies.attempt.as_ref())
             .map(|settings| settings.layer())
             .transpose()?,
         policies: chain.finish(),
-        timeout: timeout(on(policies.timeout.as_ref()), false)?,
+        timeout: match timeout(on(policies.timeout.as_ref()), false)? {
+            Some(AnyTimeout::Body(timeout)) => timeout,
+            Some(AnyTimeout::Headers(timeout)) => timeout.any_body(),
+            None => Timeout::off(),
+        },
     })
 }
 

@@ -3,8 +3,8 @@
 mod service;
 mod stack;
 
-pub use service::{ServerFuture, ServerService, Stack};
-pub(crate) use stack::{AnyTimeout, AnyTrust, Otherwise, Route};
+pub use service::{ServerFuture, ServerService};
+pub(crate) use stack::{AnyTrust, Otherwise, Route};
 
 use crate::rules::Current;
 use tower_layer::Layer;

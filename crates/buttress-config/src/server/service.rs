@@ -1,12 +1,13 @@
-use crate::layers::{Around, Maybe, WithTimeout, with_timeout, without_timeout};
 use crate::rules::{Current, OfRoute};
-use buttress::attempt::IncomingAttemptService;
+use buttress::attempt::AttemptMark;
 use buttress::deadline::IncomingDeadlineService;
+use buttress::timeout::{BodyLimits, TimeoutService};
 use buttress::{Guard, Http};
-use http::Request;
-use std::future::{Future, Pending, pending};
+use http::{Request, Response};
+use pin_project::pin_project;
+use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -18,13 +19,11 @@ pub struct ServerService<S> {
     current: Current,
 }
 
-type WithGuard<S> = Maybe<Guard<S, OfRoute, Http>, S>;
-type WithDeadline<S> = Maybe<IncomingDeadlineService<S>, S>;
-type WithAttempt<S> = Maybe<IncomingAttemptService<S>, S>;
-
-/// All that a route may have around a service, from outside in: deadline, attempts, policies,
-/// timeout.
-pub type Stack<S> = WithDeadline<WithAttempt<WithGuard<WithTimeout<S>>>>;
+/// All that a route has around a service, from outside in. What the file leaves out is there and
+/// off: a layer that may be absent would need a future and a body that may be one or the other, and
+/// moving those costs more than a comparison.
+pub type Stack<S> =
+    IncomingDeadlineService<Guard<TimeoutService<S, Http, BodyLimits>, OfRoute, Http>>;
 
 impl<S: Clone> Clone for ServerService<S> {
     fn clone(&self) -> Self {
@@ -44,12 +43,12 @@ impl<S> ServerService<S> {
     }
 }
 
-impl<S, B> Service<Request<B>> for ServerService<S>
+impl<S, B, R> Service<Request<B>> for ServerService<S>
 where
     S: Service<Request<B>>,
-    Stack<S>: Service<Request<B>, Error = S::Error>,
+    Stack<S>: Service<Request<B>, Response = Response<R>, Error = S::Error>,
 {
-    type Response = <Stack<S> as Service<Request<B>>>::Response;
+    type Response = Response<R>;
     type Error = S::Error;
     type Future = ServerFuture<<Stack<S> as Service<Request<B>>>::Future>;
 
@@ -65,7 +64,7 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let Some(inner) = self.inner.take() else {
             // It comes back when the call that it is lent to has begun, or has panicked.
-            return ServerFuture::Nothing(pending());
+            return ServerFuture::nothing();
         };
         let of_route = self.current.of(&request);
         let route = of_route.route();
@@ -75,14 +74,16 @@ where
         if let Some(criticality) = &route.criticality {
             criticality.mark(&mut request);
         }
+        let mark = route
+            .attempt
+            .as_ref()
+            .map(|attempt| attempt.begin(&mut request));
         let mut lent = Lent {
             stack: Some(stack(inner, of_route)),
             home: &mut self.inner,
         };
-        match &mut lent.stack {
-            Some(stack) => ServerFuture::Call(stack.call(request)),
-            None => ServerFuture::Nothing(pending()),
-        }
+        let call = lent.stack.as_mut().map(|stack| stack.call(request));
+        ServerFuture { call, mark }
     }
 }
 
@@ -90,14 +91,10 @@ where
 #[inline]
 fn stack<S>(inner: S, of_route: OfRoute) -> Stack<S> {
     let route = of_route.route();
-    let (attempt, deadline) = (route.attempt.clone(), route.deadline.clone());
-    let inner = with_timeout(route.timeout.as_ref(), inner);
-    let guard = route.policies.is_some().then_some(of_route);
-    let inner = Maybe::of(guard, inner, |policies, inner| {
-        Guard::new(inner, policies, Http::new())
-    });
-    let inner = Maybe::of(attempt, inner, |attempt, inner| attempt.layer(inner));
-    Maybe::of(deadline, inner, |deadline, inner| deadline.layer(inner))
+    let deadline = route.deadline.clone();
+    let timeout = route.timeout;
+    let inner = Guard::new(timeout.layer(inner), of_route, Http::new());
+    deadline.layer(inner)
 }
 
 /// Takes a service out of its stack again, also when the call panics. No clone has to be made for
@@ -110,11 +107,8 @@ struct Lent<'a, S> {
 impl<S> Drop for Lent<'_, S> {
     #[inline]
     fn drop(&mut self) {
-        let Some(stack) = self.stack.take() else {
-            return;
-        };
-        let inner = stack.into_inner().into_inner().into_inner();
-        *self.home = Some(without_timeout(inner));
+        let stack = self.stack.take();
+        *self.home = stack.map(|stack| stack.into_inner().into_inner().into_inner());
     }
 }
 
@@ -123,23 +117,40 @@ impl<S> Drop for Lent<'_, S> {
 /// # Cancellation
 ///
 /// It can be dropped at any point; what the call held is given back.
-#[pin_project::pin_project(project = ServerFutureProjection)]
+#[pin_project]
 #[derive(Debug)]
-pub enum ServerFuture<F> {
-    /// The call.
-    Call(#[pin] F),
-    /// A service that was called while it was being called: there is nothing to come.
-    Nothing(Pending<()>),
+pub struct ServerFuture<F> {
+    /// Nothing, if a service was called while it was being called.
+    #[pin]
+    call: Option<F>,
+    mark: Option<AttemptMark>,
 }
 
-impl<F: Future> Future for ServerFuture<F> {
-    type Output = F::Output;
+impl<F> ServerFuture<F> {
+    const fn nothing() -> Self {
+        Self {
+            call: None,
+            mark: None,
+        }
+    }
+}
+
+impl<F, R, E> Future for ServerFuture<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+{
+    type Output = Result<Response<R>, E>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        match self.project() {
-            ServerFutureProjection::Call(future) => future.poll(context),
-            ServerFutureProjection::Nothing(_) => Poll::Pending,
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Some(call) = this.call.as_pin_mut() else {
+            return Poll::Pending;
+        };
+        let mut answer = ready!(call.poll(context));
+        if let (Ok(response), Some(mark)) = (&mut answer, this.mark) {
+            mark.mark(response);
         }
+        Poll::Ready(answer)
     }
 }

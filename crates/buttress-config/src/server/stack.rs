@@ -8,31 +8,14 @@ use http::Request;
 use std::time::Instant;
 
 /// What a route does with its calls, from outside in.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) arrival: Option<MarkArrival>,
     pub(crate) criticality: Option<IncomingCriticality<AnyTrust, Otherwise>>,
     pub(crate) attempt: Option<IncomingAttempt>,
-    pub(crate) deadline: Option<IncomingDeadline>,
+    pub(crate) deadline: IncomingDeadline,
     pub(crate) policies: Option<Policies>,
-    pub(crate) timeout: Option<AnyTimeout>,
-}
-
-/// A timeout, with or without bounds for the body.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum AnyTimeout {
-    Headers(Timeout),
-    Body(Timeout<BodyLimits>),
-}
-
-impl AnyTimeout {
-    /// The same, for requests that have no deadline yet.
-    pub(crate) fn setting_deadlines(self) -> Self {
-        match self {
-            Self::Headers(timeout) => Self::Headers(timeout.sets_deadline()),
-            Self::Body(timeout) => Self::Body(timeout.sets_deadline()),
-        }
-    }
+    pub(crate) timeout: Timeout<BodyLimits>,
 }
 
 /// Whose word on criticality counts.

@@ -4,8 +4,7 @@ mod repeat;
 mod service;
 mod stack;
 
-pub use repeat::{Repeated, RepeatedFuture};
-pub use service::{ClientStack, UpstreamService};
+pub use service::{UpstreamFuture, UpstreamService};
 pub(crate) use stack::{AnyRepeats, Outgoing, Repeat, Upstream};
 
 use crate::rules::Current;

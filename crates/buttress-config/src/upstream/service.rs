@@ -10,13 +10,13 @@ use buttress::retry::RetryService;
 use buttress::{Guard, Http};
 use buttress_core::Spread;
 use http::Request;
-use std::future::pending;
+use pin_project::pin_project;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
-
-pub use crate::server::ServerFuture as UpstreamFuture;
 
 /// A client whose calls go by the rules for its upstream.
 #[derive(Clone, Debug)]
@@ -98,9 +98,32 @@ where
 
     #[inline]
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        match &mut self.stack {
-            Some(stack) => UpstreamFuture::Call(stack.call(request)),
-            None => UpstreamFuture::Nothing(pending()),
+        let call = self.stack.as_mut().map(|stack| stack.call(request));
+        UpstreamFuture { call }
+    }
+}
+
+/// The future of a call that goes by the rules for its upstream.
+///
+/// # Cancellation
+///
+/// It can be dropped at any point; what the call held is given back.
+#[pin_project]
+#[derive(Debug)]
+pub struct UpstreamFuture<F> {
+    /// Nothing, if a client was called while it was being made anew.
+    #[pin]
+    call: Option<F>,
+}
+
+impl<F: Future> Future for UpstreamFuture<F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        match self.project().call.as_pin_mut() {
+            Some(call) => call.poll(context),
+            None => Poll::Pending,
         }
     }
 }

@@ -1,5 +1,5 @@
+use crate::layers::AnyTimeout;
 use crate::policy::Policies;
-use crate::server::AnyTimeout;
 use buttress::coalesce::SameRequest;
 use buttress::repeat::Repeat as Repeatable;
 use buttress::retry::{Everything, IfSafe, Repeats};
