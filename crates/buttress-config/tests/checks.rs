@@ -1,7 +1,7 @@
 //! What is wrong with a file as a whole: each check with a file that it refuses, and one like it
 //! that is fine.
 
-use buttress_config::{Document, Format};
+use buttress_config::{Document, Format, Severity};
 
 /// What is wrong, as `path what`.
 fn wrong(text: &str) -> Vec<String> {
@@ -285,6 +285,17 @@ fn a_breaker_sees_two_timeouts_in_its_window() {
 }
 
 #[test]
+fn a_retry_that_never_comes_is_hardly_meant() {
+    let text = "[upstream.u]\nattempt_timeout = false\n";
+    let document = Document::parse("test.toml", text, Format::Toml).unwrap();
+    let warnings: Vec<_> = document.warnings().iter().collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!(warnings[0].severity, Severity::Warning);
+    assert_eq!((warnings[0].line, warnings[0].column), (2, 19));
+    fine("[upstream.u]\nattempt_timeout = false\nretry = 1\n");
+}
+
+#[test]
 fn an_upstream_retries_or_hedges() {
     refused(
         "[upstream.u]\nretry = 2\nhedge = '50ms'\n",
@@ -330,6 +341,7 @@ fn settings_that_say_nothing_are_refused() {
 
 /// Each kind of policy, with a value that its builder refuses, and the place of it.
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is a list")]
 fn what_builders_refuse_is_reported_at_its_field() {
     let route = |policy: &str| format!("[[server.route]]\nmatch = {{ path = '/' }}\n{policy}\n");
     let of_routes = [

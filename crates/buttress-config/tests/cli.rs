@@ -1,4 +1,9 @@
 //! The program, as a shell runs it.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
 #![cfg(feature = "cli")]
 
 use std::path::PathBuf;

@@ -1,4 +1,9 @@
 //! TOML, YAML and JSON say the same, and say where something is wrong with them.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
 
 use buttress_config::source::LONGEST_FILE;
 use buttress_config::{Document, Format, Problems};

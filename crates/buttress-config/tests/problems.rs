@@ -113,6 +113,28 @@ error: `server.defaults.tiemout` is not a field that there is here
 }
 
 #[test]
+fn a_terminal_is_not_told_what_to_do() {
+    let text = "{ \"x-a\": \"\u{9b}2J\", \"b\u{1b}\": 1 }";
+    let problems = Document::parse("bad.json", text, Format::Json).unwrap_err();
+    let shown = problems.to_string();
+    let controls = shown.chars().filter(|c| c.is_control() && *c != '\n');
+    assert_eq!(controls.count(), 0, "{shown:?}");
+}
+
+#[test]
+fn a_file_with_a_million_mistakes_is_not_a_million_problems() {
+    use std::fmt::Write;
+    let mut text = String::new();
+    for number in 0..20_000 {
+        writeln!(text, "mistake{number} = 1").unwrap();
+    }
+    let problems = problems(&text);
+    assert_eq!(problems.len(), 1_001);
+    let first = problems.iter().next().unwrap();
+    assert_eq!(first.what, "there are 19000 problems more than are shown");
+}
+
+#[test]
 fn all_syntax_errors_are_found_at_once() {
     let problems = problems("one = = 1\ntwo = \"open\nthree = nothing\n");
     let lines: Vec<_> = problems.iter().map(|problem| problem.line).collect();

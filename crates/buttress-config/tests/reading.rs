@@ -1,4 +1,9 @@
 //! What a file says arrives in the settings.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
 
 use buttress_config::settings::{KeyBy, Settings};
 use buttress_config::{Document, Format};

@@ -1,4 +1,9 @@
 //! The schema that editors read fits the files that they write.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
 
 use buttress_config::source::Node;
 use buttress_config::{Document, Format, schema};
@@ -20,13 +25,13 @@ fn wrong(value: &Value, schema: &Value, root: &Value, path: &str) -> Vec<String>
     if let Some(forms) = schema.get("anyOf") {
         let forms = forms.as_array().unwrap().iter();
         let wrong: Vec<_> = forms.map(|form| wrong(value, form, root, path)).collect();
-        return match wrong.iter().any(Vec::is_empty) {
-            true => Vec::new(),
-            // Those that come closest.
-            false => wrong
+        return if wrong.iter().any(Vec::is_empty) {
+            Vec::new()
+        } else {
+            wrong
                 .into_iter()
                 .max_by_key(|wrong| wrong[0].len())
-                .unwrap(),
+                .unwrap()
         };
     }
     if let Some(names) = schema.get("enum") {

@@ -60,9 +60,10 @@ impl TrustSettings {
 impl TimeoutSettings {
     /// Without the body's limits.
     pub(crate) fn headers_only(&self, each_attempt: bool) -> Result<Timeout, SettingError> {
-        let new = match each_attempt {
-            true => Timeout::per_attempt,
-            false => Timeout::new,
+        let new = if each_attempt {
+            Timeout::per_attempt
+        } else {
+            Timeout::new
         };
         let mut timeout = new(*self.headers)?;
         if self.sets_deadline.as_ref().is_some_and(|flag| **flag) {

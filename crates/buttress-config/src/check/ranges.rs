@@ -44,48 +44,68 @@ pub(super) fn check(settings: &Settings, report: &mut Reporter) {
 }
 
 fn server_policies(policies: &ServerPolicies, report: &mut Reporter) {
-    on("deadline", &policies.deadline, report, |settings| {
+    on("deadline", policies.deadline.as_ref(), report, |settings| {
         settings.layer().map(drop)
     });
-    on("attempt", &policies.attempt, report, |settings| {
+    on("attempt", policies.attempt.as_ref(), report, |settings| {
         settings.layer().map(drop)
     });
-    on("criticality", &policies.criticality, report, |settings| {
-        settings.layer()?;
-        let trusting = settings
-            .trusting
-            .as_ref()
-            .and_then(|trust| trust.networks());
-        trusting.transpose().map(drop)
-    });
-    on("pressure", &policies.pressure, report, |settings| {
+    on(
+        "criticality",
+        policies.criticality.as_ref(),
+        report,
+        |settings| {
+            settings.layer()?;
+            let trusting = settings
+                .trusting
+                .as_ref()
+                .and_then(|trust| trust.networks());
+            trusting.transpose().map(drop)
+        },
+    );
+    on("pressure", policies.pressure.as_ref(), report, |settings| {
         settings.builder().build()?;
         priority(settings.priority.as_ref())
     });
     on(
         "deadline_shedder",
-        &policies.deadline_shedder,
+        policies.deadline_shedder.as_ref(),
         report,
         |settings| {
             settings.builder().build()?;
             priority(settings.priority.as_ref())
         },
     );
-    on("rate_limit", &policies.rate_limit, report, rate_limit);
-    on("fair_share", &policies.fair_share, report, fair_share);
-    on("bulkhead", &policies.bulkhead, report, bulkhead);
+    on(
+        "rate_limit",
+        policies.rate_limit.as_ref(),
+        report,
+        rate_limit,
+    );
+    on(
+        "fair_share",
+        policies.fair_share.as_ref(),
+        report,
+        fair_share,
+    );
+    on("bulkhead", policies.bulkhead.as_ref(), report, bulkhead);
     on(
         "adaptive_limit",
-        &policies.adaptive_limit,
+        policies.adaptive_limit.as_ref(),
         report,
         adaptive_limit,
     );
-    on("pace", &policies.pace, report, pace);
-    on("queue_delay", &policies.queue_delay, report, |settings| {
-        settings.builder().build()?;
-        priority(settings.priority.as_ref())
-    });
-    on("timeout", &policies.timeout, report, timeout);
+    on("pace", policies.pace.as_ref(), report, pace);
+    on(
+        "queue_delay",
+        policies.queue_delay.as_ref(),
+        report,
+        |settings| {
+            settings.builder().build()?;
+            priority(settings.priority.as_ref())
+        },
+    );
+    on("timeout", policies.timeout.as_ref(), report, timeout);
 }
 
 fn shared_policies(policies: &SharedPolicies, report: &mut Reporter) {
@@ -112,59 +132,64 @@ fn shared_policies(policies: &SharedPolicies, report: &mut Reporter) {
 }
 
 fn client_policies(policies: &UpstreamSettings, report: &mut Reporter) {
-    on("coalesce", &policies.coalesce, report, |settings| {
+    on("coalesce", policies.coalesce.as_ref(), report, |settings| {
         settings.builder().build().map(drop)
     });
     on(
         "stale_if_error",
-        &policies.stale_if_error,
+        policies.stale_if_error.as_ref(),
         report,
         |settings| settings.builder().build().map(drop),
     );
-    on("timeout", &policies.timeout, report, timeout);
-    on("retry", &policies.retry, report, |settings| {
+    on("timeout", policies.timeout.as_ref(), report, timeout);
+    on("retry", policies.retry.as_ref(), report, |settings| {
         settings.builder()?.build().map(drop)
     });
-    on("hedge", &policies.hedge, report, |settings| {
+    on("hedge", policies.hedge.as_ref(), report, |settings| {
         settings.builder()?.build().map(drop)
     });
     on(
         "circuit_breaker",
-        &policies.circuit_breaker,
+        policies.circuit_breaker.as_ref(),
         report,
         |settings| {
             settings.builder("circuit-breaker").build()?;
             keyed(&settings.key)
         },
     );
-    on("throttle", &policies.throttle, report, |settings| {
+    on("throttle", policies.throttle.as_ref(), report, |settings| {
         settings.builder().build()?;
         keyed(&settings.key)
     });
-    on("rate_limit", &policies.rate_limit, report, rate_limit);
-    on("bulkhead", &policies.bulkhead, report, bulkhead);
+    on(
+        "rate_limit",
+        policies.rate_limit.as_ref(),
+        report,
+        rate_limit,
+    );
+    on("bulkhead", policies.bulkhead.as_ref(), report, bulkhead);
     on(
         "adaptive_limit",
-        &policies.adaptive_limit,
+        policies.adaptive_limit.as_ref(),
         report,
         adaptive_limit,
     );
-    on("pace", &policies.pace, report, pace);
+    on("pace", policies.pace.as_ref(), report, pace);
     on(
         "attempt_timeout",
-        &policies.attempt_timeout,
+        policies.attempt_timeout.as_ref(),
         report,
         timeout,
     );
     on(
         "deadline_header",
-        &policies.deadline_header,
+        policies.deadline_header.as_ref(),
         report,
         |settings| settings.layer().map(drop),
     );
     on(
         "criticality_header",
-        &policies.criticality_header,
+        policies.criticality_header.as_ref(),
         report,
         |settings| settings.layer().map(drop),
     );
@@ -255,7 +280,7 @@ fn any_key() -> impl buttress::Key<()> + Clone {
 
 fn on<T: Setting + Clone>(
     name: &str,
-    policy: &Option<At<Switch<T>>>,
+    policy: Option<&At<Switch<T>>>,
     report: &mut Reporter,
     build: impl Fn(&T) -> Checked,
 ) {
@@ -283,10 +308,11 @@ fn one<T: Setting + Clone>(
         let (path, span) = found.unwrap_or_else(|| (String::new(), policy.span()));
         report.field(name, |report| {
             report.below(&path, |report| {
-                let what = match path.is_empty() {
+                let what = if path.is_empty() {
                     // It is about something that the file does not say.
-                    true => format!("makes no sense: {} is {}", error.field(), error.value()),
-                    false => format!("is {}", error.value()),
+                    format!("makes no sense: {} is {}", error.field(), error.value())
+                } else {
+                    format!("is {}", error.value())
                 };
                 report.error(span, what).must_be(error.allowed());
             });

@@ -19,14 +19,14 @@ pub(crate) struct Attempts {
 
 /// The worst case of a stack.
 pub(crate) fn worst_case(policies: &UpstreamSettings) -> Attempts {
-    let each = on(&policies.attempt_timeout).map(|timeout| *timeout.headers);
-    if let Some(retry) = on(&policies.retry) {
+    let each = on(policies.attempt_timeout.as_ref()).map(|timeout| *timeout.headers);
+    if let Some(retry) = on(policies.retry.as_ref()) {
         let attempts = attempts_of(retry);
         let waits = waits(retry.backoff.as_deref(), attempts.saturating_sub(1));
         let time = each.map(|each| each.saturating_mul(attempts).saturating_add(waits));
         return Attempts { attempts, time };
     }
-    if let Some(hedge) = on(&policies.hedge) {
+    if let Some(hedge) = on(policies.hedge.as_ref()) {
         let attempts = hedge.attempts.as_ref().map_or(2, |attempts| **attempts);
         let after = hedge.after.as_ref().map(|after| **after);
         let later = after.map(|after| after.saturating_mul(attempts.saturating_sub(1)));
@@ -113,6 +113,7 @@ pub(super) fn check(settings: &Settings, report: &mut Reporter) {
                 attempt_fits(&policies, span, report);
                 attempts_fit(&policies, span, report);
                 window_fits(&policies, span, report);
+                attempts_end(&policies, span, report);
             });
         });
     }
@@ -129,7 +130,7 @@ macro_rules! waits_of {
     ($policies:expr, $get:path) => {{
         let mut waits = Vec::new();
         if let Some(wait) =
-            $get(&$policies.rate_limit).and_then(|limit| limit.wait_at_most.as_ref())
+            $get($policies.rate_limit.as_ref()).and_then(|limit| limit.wait_at_most.as_ref())
         {
             waits.push(Wait {
                 path: "rate_limit.wait_at_most",
@@ -140,15 +141,16 @@ macro_rules! waits_of {
         let rooms = [
             (
                 "bulkhead.waiting_room.longest_wait",
-                $get(&$policies.bulkhead).and_then(|policy| policy.waiting_room.as_ref()),
+                $get($policies.bulkhead.as_ref()).and_then(|policy| policy.waiting_room.as_ref()),
             ),
             (
                 "adaptive_limit.waiting_room.longest_wait",
-                $get(&$policies.adaptive_limit).and_then(|policy| policy.waiting_room.as_ref()),
+                $get($policies.adaptive_limit.as_ref())
+                    .and_then(|policy| policy.waiting_room.as_ref()),
             ),
             (
                 "pace.waiting_room.longest_wait",
-                $get(&$policies.pace).and_then(|policy| policy.waiting_room.as_ref()),
+                $get($policies.pace.as_ref()).and_then(|policy| policy.waiting_room.as_ref()),
             ),
         ];
         for (path, room) in rooms {
@@ -172,7 +174,7 @@ fn server_waits(
     stack: Span,
     report: &mut Reporter,
 ) {
-    let Some(deadline) = on(&policies.deadline) else {
+    let Some(deadline) = on(policies.deadline.as_ref()) else {
         return;
     };
     let bound = Bound {
@@ -193,7 +195,7 @@ fn client_waits(
     stack: Span,
     report: &mut Reporter,
 ) {
-    let Some(timeout) = on(&policies.timeout) else {
+    let Some(timeout) = on(policies.timeout.as_ref()) else {
         return;
     };
     let bound = Bound {
@@ -239,7 +241,7 @@ impl Bound<'_> {
         stack: Span,
         report: &mut Reporter,
     ) {
-        for wait in waits_of!(shared, Option::as_ref) {
+        for wait in waits_of!(shared, shared_one) {
             if wait.longest >= **self.time {
                 let span = uses
                     .filter(|uses| within(uses.span(), stack))
@@ -257,7 +259,10 @@ impl Bound<'_> {
 }
 
 fn attempt_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) {
-    let (Some(call), Some(each)) = (on(&policies.timeout), on(&policies.attempt_timeout)) else {
+    let (Some(call), Some(each)) = (
+        on(policies.timeout.as_ref()),
+        on(policies.attempt_timeout.as_ref()),
+    ) else {
         return;
     };
     if *each.headers > *call.headers {
@@ -278,9 +283,9 @@ fn attempt_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter)
 
 fn attempts_fit(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) {
     let (Some(call), Some(each), Some(retry)) = (
-        on(&policies.timeout),
-        on(&policies.attempt_timeout),
-        on(&policies.retry),
+        on(policies.timeout.as_ref()),
+        on(policies.attempt_timeout.as_ref()),
+        on(policies.retry.as_ref()),
     ) else {
         return;
     };
@@ -312,13 +317,28 @@ fn attempts_fit(policies: &UpstreamSettings, stack: Span, report: &mut Reporter)
     });
 }
 
-/// A window in which a call that hangs is seen once at most says nothing about a rate.
-fn window_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) {
-    let Some(breaker) = on(&policies.circuit_breaker) else {
+/// Without a bound on each, the first attempt that hangs is the last.
+fn attempts_end(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) {
+    let Some(retry) = on(policies.retry.as_ref()) else {
         return;
     };
-    let timeout = on(&policies.attempt_timeout).map(|each| ("attempt_timeout", each));
-    let timeout = timeout.or_else(|| on(&policies.timeout).map(|call| ("timeout", call)));
+    if on(policies.attempt_timeout.as_ref()).is_none() && attempts_of(retry) > 1 {
+        let written = policies.attempt_timeout.as_ref().map(At::span);
+        let (path, span) = place([("attempt_timeout", written.unwrap_or_default())], stack);
+        report.below(path, |report| {
+            let what = "leaves an attempt that hangs all the time that the call has, so that it is never retried";
+            report.warning(span, what);
+        });
+    }
+}
+
+/// A window in which a call that hangs is seen once at most says nothing about a rate.
+fn window_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) {
+    let Some(breaker) = on(policies.circuit_breaker.as_ref()) else {
+        return;
+    };
+    let timeout = on(policies.attempt_timeout.as_ref()).map(|each| ("attempt_timeout", each));
+    let timeout = timeout.or_else(|| on(policies.timeout.as_ref()).map(|call| ("timeout", call)));
     let Some((name, timeout)) = timeout else {
         return;
     };
@@ -363,6 +383,10 @@ fn within(span: Span, stack: Span) -> bool {
     span.end() > 0 && span.start() >= stack.start()
 }
 
-fn on<T>(policy: &Option<At<Switch<T>>>) -> Option<&T> {
-    policy.as_ref().and_then(|policy| policy.on())
+fn on<T>(policy: Option<&At<Switch<T>>>) -> Option<&T> {
+    policy?.on()
+}
+
+fn shared_one<T>(policy: Option<&At<T>>) -> Option<&T> {
+    policy.map(|policy| &**policy)
 }

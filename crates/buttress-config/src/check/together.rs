@@ -39,16 +39,16 @@ pub(super) fn check(settings: &Settings, report: &mut Reporter) {
 }
 
 fn of_server(policies: &ServerPolicies, report: &mut Reporter) {
-    if let Some(limit) = on(&policies.rate_limit) {
+    if let Some(limit) = on(policies.rate_limit.as_ref()) {
         report.field("rate_limit", |report| keys(&limit.key, true, report));
     }
-    if let Some(bulkhead) = on(&policies.bulkhead) {
+    if let Some(bulkhead) = on(policies.bulkhead.as_ref()) {
         report.field("bulkhead", |report| of_bulkhead(bulkhead, report));
     }
-    if let Some(limit) = on(&policies.adaptive_limit) {
+    if let Some(limit) = on(policies.adaptive_limit.as_ref()) {
         report.field("adaptive_limit", |report| keys(&limit.key, true, report));
     }
-    if let Some(pace) = on(&policies.pace) {
+    if let Some(pace) = on(policies.pace.as_ref()) {
         report.field("pace", |report| keys(&pace.key, true, report));
     }
 }
@@ -81,7 +81,7 @@ fn of_upstream(policies: &UpstreamSettings, report: &mut Reporter) {
             report.error(hedge.span(), what);
         });
     }
-    if let Some(retry) = on(&policies.retry) {
+    if let Some(retry) = on(policies.retry.as_ref()) {
         report.field("retry", |report| {
             if let Some(backoff) = &retry.backoff {
                 report.field("backoff", |report| of_backoff(backoff, report));
@@ -91,27 +91,27 @@ fn of_upstream(policies: &UpstreamSettings, report: &mut Reporter) {
             }
         });
     }
-    if let Some(budget) = on(&policies.hedge).and_then(|hedge| hedge.budget.as_ref()) {
+    if let Some(budget) = on(policies.hedge.as_ref()).and_then(|hedge| hedge.budget.as_ref()) {
         report.field("hedge", |report| {
             report.field("budget", |report| of_budget(budget, report));
         });
     }
-    if let Some(breaker) = on(&policies.circuit_breaker) {
+    if let Some(breaker) = on(policies.circuit_breaker.as_ref()) {
         report.field("circuit_breaker", |report| keys(&breaker.key, true, report));
     }
-    if let Some(throttle) = on(&policies.throttle) {
+    if let Some(throttle) = on(policies.throttle.as_ref()) {
         report.field("throttle", |report| keys(&throttle.key, true, report));
     }
-    if let Some(limit) = on(&policies.rate_limit) {
+    if let Some(limit) = on(policies.rate_limit.as_ref()) {
         report.field("rate_limit", |report| keys(&limit.key, true, report));
     }
-    if let Some(bulkhead) = on(&policies.bulkhead) {
+    if let Some(bulkhead) = on(policies.bulkhead.as_ref()) {
         report.field("bulkhead", |report| of_bulkhead(bulkhead, report));
     }
-    if let Some(limit) = on(&policies.adaptive_limit) {
+    if let Some(limit) = on(policies.adaptive_limit.as_ref()) {
         report.field("adaptive_limit", |report| keys(&limit.key, true, report));
     }
-    if let Some(pace) = on(&policies.pace) {
+    if let Some(pace) = on(policies.pace.as_ref()) {
         report.field("pace", |report| keys(&pace.key, true, report));
     }
 }
@@ -188,6 +188,6 @@ fn excluded<const N: usize>(others: [(&str, Option<Span>); N], by: &str, report:
     }
 }
 
-fn on<T>(policy: &Option<At<Switch<T>>>) -> Option<&T> {
-    policy.as_ref().and_then(|policy| policy.on())
+fn on<T>(policy: Option<&At<Switch<T>>>) -> Option<&T> {
+    policy?.on()
 }

@@ -29,16 +29,14 @@ pub fn explain<B>(settings: &Settings, request: &Request<B>) -> Result<String, T
     let found = explained
         .iter()
         .find(|explained| explained.why_not.is_none());
-    match found.and_then(|found| Some((found.rule, settings.routes().get(found.rule)?))) {
-        Some((rule, route)) => {
-            let shown = matching(&route.matching);
-            _ = writeln!(text, "server.route[{rule}] applies: {shown}");
-            of_server(&mut text, settings, &settings.effective_route(route));
-        }
-        None => {
-            _ = writeln!(text, "no route matches, so the defaults apply");
-            of_server(&mut text, settings, &settings.defaults());
-        }
+    let found = found.and_then(|found| Some((found.rule, settings.routes().get(found.rule)?)));
+    if let Some((rule, route)) = found {
+        let shown = matching(&route.matching);
+        _ = writeln!(text, "server.route[{rule}] applies: {shown}");
+        of_server(&mut text, settings, &settings.effective_route(route));
+    } else {
+        _ = writeln!(text, "no route matches, so the defaults apply");
+        of_server(&mut text, settings, &settings.defaults());
     }
     let mut elsewhere = 0;
     for explained in &explained {

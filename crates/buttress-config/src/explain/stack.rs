@@ -67,9 +67,10 @@ pub(super) fn matching(matching: &MatchSettings) -> String {
             None => format!("with {name}"),
         });
     }
-    match parts.is_empty() {
-        true => "every request".to_owned(),
-        false => parts.join(" "),
+    if parts.is_empty() {
+        "every request".to_owned()
+    } else {
+        parts.join(" ")
     }
 }
 
@@ -110,9 +111,9 @@ const CLIENT: [&str; 14] = [
 pub(super) fn of_server(text: &mut String, settings: &Settings, policies: &ServerPolicies) {
     let uses = policies.uses.as_ref();
     let rows = rows(text, settings, &SERVER, &policies.to_json(), uses);
-    let deadline = on(&policies.deadline).map(|deadline| *deadline.at_most);
+    let deadline = on(policies.deadline.as_ref()).map(|deadline| *deadline.at_most);
     let waits = own_waits(policies, uses, settings);
-    let work = on(&policies.timeout).map(|timeout| timeout.headers.saturating_add(waits));
+    let work = on(policies.timeout.as_ref()).map(|timeout| timeout.headers.saturating_add(waits));
     let time = match (deadline, work) {
         (Some(deadline), Some(work)) => Some(deadline.min(work)),
         (one, other) => one.or(other),
@@ -130,10 +131,10 @@ fn own_waits(
     settings: &Settings,
 ) -> Duration {
     let own = [
-        on(&policies.rate_limit).and_then(|policy| policy.wait_at_most.as_deref().copied()),
-        on(&policies.bulkhead).and_then(|policy| wait(policy.waiting_room.as_ref())),
-        on(&policies.adaptive_limit).and_then(|policy| wait(policy.waiting_room.as_ref())),
-        on(&policies.pace).and_then(|policy| wait(policy.waiting_room.as_ref())),
+        on(policies.rate_limit.as_ref()).and_then(|policy| policy.wait_at_most.as_deref().copied()),
+        on(policies.bulkhead.as_ref()).and_then(|policy| wait(policy.waiting_room.as_ref())),
+        on(policies.adaptive_limit.as_ref()).and_then(|policy| wait(policy.waiting_room.as_ref())),
+        on(policies.pace.as_ref()).and_then(|policy| wait(policy.waiting_room.as_ref())),
     ];
     let own: Duration = own
         .into_iter()
@@ -144,10 +145,10 @@ fn own_waits(
 
 fn client_waits(policies: &UpstreamSettings, settings: &Settings) -> Duration {
     let own = [
-        on(&policies.rate_limit).and_then(|policy| policy.wait_at_most.as_deref().copied()),
-        on(&policies.bulkhead).and_then(|policy| wait(policy.waiting_room.as_ref())),
-        on(&policies.adaptive_limit).and_then(|policy| wait(policy.waiting_room.as_ref())),
-        on(&policies.pace).and_then(|policy| wait(policy.waiting_room.as_ref())),
+        on(policies.rate_limit.as_ref()).and_then(|policy| policy.wait_at_most.as_deref().copied()),
+        on(policies.bulkhead.as_ref()).and_then(|policy| wait(policy.waiting_room.as_ref())),
+        on(policies.adaptive_limit.as_ref()).and_then(|policy| wait(policy.waiting_room.as_ref())),
+        on(policies.pace.as_ref()).and_then(|policy| wait(policy.waiting_room.as_ref())),
     ];
     let own: Duration = own
         .into_iter()
@@ -194,7 +195,7 @@ pub(super) fn of_upstream(text: &mut String, settings: &Settings, policies: &Ups
     let Attempts { attempts, time } = worst_case(policies);
     let waits = client_waits(policies, settings).saturating_mul(attempts);
     let time = time.map(|time| time.saturating_add(waits));
-    let call = on(&policies.timeout).map(|timeout| *timeout.headers);
+    let call = on(policies.timeout.as_ref()).map(|timeout| *timeout.headers);
     let bounded = match (time, call) {
         (Some(time), Some(call)) => Some(time.min(call)),
         (one, other) => one.or(other),
@@ -264,6 +265,6 @@ fn fields_of(fields: &Map<String, Value>) -> String {
     fields.join(", ")
 }
 
-fn on<T>(policy: &Option<At<Switch<T>>>) -> Option<&T> {
-    policy.as_ref().and_then(|policy| policy.on())
+fn on<T>(policy: Option<&At<Switch<T>>>) -> Option<&T> {
+    policy?.on()
 }

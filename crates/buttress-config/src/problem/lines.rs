@@ -35,12 +35,27 @@ impl Lines {
         let first = self.starts.get(line - 1).copied().unwrap_or_default();
         let rest = text.get(first..).unwrap_or_default();
         let shown = rest.lines().next().unwrap_or_default();
+        if shown.len() > 4 * LONGEST_LINE {
+            return None;
+        }
         let end = floor(text, span.end()).min(first + shown.len());
         let width = text.get(start..end).unwrap_or_default().chars().count();
-        (shown.chars().count() <= LONGEST_LINE).then(|| (shown.to_owned(), width))
+        if shown.chars().count() > LONGEST_LINE {
+            return None;
+        }
+        // A terminal would obey what stands there.
+        let tame = |c: char| {
+            if c.is_control() && c != '\t' {
+                '�'
+            } else {
+                c
+            }
+        };
+        Some((shown.chars().map(tame).collect(), width))
     }
 }
 
+/// In characters.
 const LONGEST_LINE: usize = 160;
 
 /// The nearest byte at which a character begins, or the end.

@@ -1,10 +1,7 @@
 /// The name that was probably meant: the one that differs in the fewest letters, if those are few.
-pub(crate) fn nearest<'a, N: AsRef<str>>(
-    given: &str,
-    names: impl IntoIterator<Item = &'a N>,
-) -> Option<&'a str>
+pub(crate) fn nearest<'a, N>(given: &str, names: impl IntoIterator<Item = &'a N>) -> Option<&'a str>
 where
-    N: 'a + ?Sized,
+    N: AsRef<str> + ?Sized + 'a,
 {
     // Comparing takes time by the product of the lengths.
     let given = given.get(..given.len().min(LONGEST)).unwrap_or_default();

@@ -8,6 +8,9 @@ use std::fmt::{Display, Write};
 pub(crate) struct Reporter {
     path: String,
     found: Vec<(Span, Problem)>,
+    /// How many there are beyond those, and the last of them.
+    more: usize,
+    last: Option<Problem>,
     /// The numbers of items in the file, if some before them could not be read.
     numbers: HashMap<Span, usize>,
 }
@@ -19,9 +22,10 @@ impl Reporter {
         let dot = if before == 0 { "" } else { "." };
         // A name that needs quotes gets them, or a dot in it would look like a field's.
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-        _ = match !name.is_empty() && name.chars().all(plain) {
-            true => write!(self.path, "{dot}{name}"),
-            false => write!(self.path, "{dot}{name:?}"),
+        _ = if !name.is_empty() && name.chars().all(plain) {
+            write!(self.path, "{dot}{name}")
+        } else {
+            write!(self.path, "{dot}{name:?}")
         };
         let read = read(self);
         self.path.truncate(before);
@@ -111,36 +115,56 @@ impl Reporter {
     /// The problems, with their lines and columns in `text`.
     pub(crate) fn finish(self, file: &str, text: &str) -> Problems {
         let lines = Lines::of(text);
+        let more = (self.more > 0).then(|| {
+            let what = format!("there are {} problems more than are shown", self.more);
+            let problem = Problem::new(Severity::Error, String::new(), what);
+            Problem {
+                file: file.to_owned(),
+                ..problem
+            }
+        });
         let found = self.found.into_iter().map(|(span, mut problem)| {
-            problem.file = file.to_owned();
+            file.clone_into(&mut problem.file);
             if !text.is_empty() {
                 (problem.line, problem.column) = lines.place(text, span.start());
                 problem.excerpt = lines.excerpt(text, span);
             }
             problem
         });
-        found.collect()
+        found.chain(more).collect()
     }
 
     fn add(&mut self, severity: Severity, span: Span, what: impl Display) -> &mut Problem {
-        let problem = Problem {
+        let problem = Problem::new(severity, self.path.clone(), what.to_string());
+        let index = self.found.len();
+        if index >= MOST {
+            self.more += 1;
+            // It takes what is said about the problem, and goes with it.
+            return self.last.insert(problem);
+        }
+        self.found.push((span, problem));
+        &mut self.found[index].1
+    }
+}
+
+/// Nobody reads more of them, and a file may have a million.
+const MOST: usize = 1_000;
+
+impl Problem {
+    fn new(severity: Severity, path: String, what: String) -> Self {
+        Self {
             severity,
             file: String::new(),
             line: 0,
             column: 0,
-            path: self.path.clone(),
-            what: what.to_string(),
+            path,
+            what,
             allowed: None,
             did_you_mean: None,
             excerpt: None,
-        };
-        self.found.push((span, problem));
-        let last = self.found.len() - 1;
-        &mut self.found[last].1
+        }
     }
-}
 
-impl Problem {
     /// What would have been right.
     pub(crate) fn must_be(&mut self, allowed: impl Display) -> &mut Self {
         self.allowed = Some(allowed.to_string());

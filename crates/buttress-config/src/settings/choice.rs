@@ -123,7 +123,7 @@ fn may_be_text(schema: &Value, definitions: &Definitions) -> bool {
         || forms.is_some_and(|forms| forms.iter().any(|form| may_be_text(form, definitions)))
 }
 
-pub(crate) fn schema(variants: Vec<Vec<Value>>) -> Value {
+pub(crate) fn schema(variants: &[Vec<Value>]) -> Value {
     json!({ "anyOf": variants.concat() })
 }
 

@@ -79,10 +79,13 @@ macro_rules! settings {
         }
 
         impl $crate::settings::setting::Fields for $name {
-            fn names() -> Vec<&'static str> {
-                let mut names = Vec::new();
-                $( field_names!($kind $type, names, file_name!($field $($file)?)); )+
-                names
+            fn names() -> &'static [&'static str] {
+                static NAMES: std::sync::OnceLock<Vec<&'static str>> = std::sync::OnceLock::new();
+                NAMES.get_or_init(|| {
+                    let mut names = Vec::new();
+                    $( field_names!($kind $type, names, file_name!($field $($file)?)); )+
+                    names
+                })
             }
 
             fn read_fields(
@@ -161,7 +164,7 @@ macro_rules! choices {
             fn schema(
                 definitions: &mut $crate::settings::setting::Definitions,
             ) -> serde_json::Value {
-                let variants = vec![
+                let variants = [
                     $( {
                         let settings = variant_schema!($($type)?, definitions);
                         $crate::settings::choice::describe(
@@ -169,7 +172,7 @@ macro_rules! choices {
                         )
                     }, )+
                 ];
-                $crate::settings::choice::schema(variants)
+                $crate::settings::choice::schema(&variants)
             }
 
             fn show(&self) -> serde_json::Value {
@@ -249,7 +252,7 @@ macro_rules! field_names {
         $names.extend(<$type as $crate::settings::setting::Fields>::names())
     };
     ($kind:ident $type:ty, $names:ident, $name:expr) => {
-        $names.push($name)
+        $names.extend([$name])
     };
 }
 

@@ -79,13 +79,11 @@ impl Setting for f64 {
 
 impl Setting for bool {
     fn read(node: &At<Node>, report: &mut Reporter) -> Option<Self> {
-        match **node {
-            Node::Bool(value) => Some(value),
-            _ => {
-                report.unfit(node, "true or false");
-                None
-            }
+        if let Node::Bool(value) = **node {
+            return Some(value);
         }
+        report.unfit(node, "true or false");
+        None
     }
 
     fn schema(_: &mut Definitions) -> Value {
@@ -99,13 +97,11 @@ impl Setting for bool {
 
 impl Setting for String {
     fn read(node: &At<Node>, report: &mut Reporter) -> Option<Self> {
-        match &**node {
-            Node::Text(text) => Some(text.clone()),
-            _ => {
-                report.unfit(node, "text");
-                None
-            }
+        if let Node::Text(text) = &**node {
+            return Some(text.clone());
         }
+        report.unfit(node, "text");
+        None
     }
 
     fn schema(_: &mut Definitions) -> Value {
@@ -195,12 +191,9 @@ impl<T> Default for Named<T> {
 
 impl<T: Setting> Setting for Named<T> {
     fn read(node: &At<Node>, report: &mut Reporter) -> Option<Self> {
-        let table = match &**node {
-            Node::Table(table) => table,
-            _ => {
-                report.unfit(node, "a table");
-                return None;
-            }
+        let Node::Table(table) = &**node else {
+            report.unfit(node, "a table");
+            return None;
         };
         let mut entries = Vec::with_capacity(table.len());
         for (name, node) in table.iter() {
@@ -253,9 +246,10 @@ impl<T: Setting> Setting for Switch<T> {
 
     fn schema(definitions: &mut Definitions) -> Value {
         let settings = T::schema(definitions);
-        let switch = match may_be_empty(&settings, definitions) {
-            true => json!({ "type": "boolean" }),
-            false => json!({ "const": false }),
+        let switch = if may_be_empty(&settings, definitions) {
+            json!({ "type": "boolean" })
+        } else {
+            json!({ "const": false })
         };
         json!({ "anyOf": [switch, settings] })
     }

@@ -36,7 +36,7 @@ pub(crate) trait Setting: Sized {
 /// A table of fields with fixed names. Its fields may stand in another table.
 pub(crate) trait Fields: Setting {
     /// The names, with those of tables that stand in this one.
-    fn names() -> Vec<&'static str>;
+    fn names() -> &'static [&'static str];
 
     /// Reads the fields, and leaves those of other names alone. `span` is the table's.
     fn read_fields(table: &Table, span: Span, report: &mut Reporter) -> Option<Self>;
@@ -123,7 +123,7 @@ pub(crate) fn read_table<T: Fields>(
         if !names.contains(&key.as_str()) {
             report.field(key, |report| {
                 let problem = report.error(key.span(), "is not a field that there is here");
-                problem.meant(crate::problem::nearest(key, &names));
+                problem.meant(crate::problem::nearest(key, names));
             });
         }
     }
@@ -209,18 +209,20 @@ pub(crate) fn find_below<T: Setting>(
 }
 
 fn joined(name: &str, path: &str) -> String {
-    match path.is_empty() {
-        true => name.to_owned(),
-        false => format!("{name}.{path}"),
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{name}.{path}")
     }
 }
 
 /// What is left of a path below a field, if it goes through there.
 pub(crate) fn below<'a>(path: &'a str, name: &str) -> Option<&'a str> {
     let rest = path.strip_prefix(name)?;
-    match rest.is_empty() {
-        true => Some(rest),
-        false => rest.strip_prefix('.'),
+    if rest.is_empty() {
+        Some(rest)
+    } else {
+        rest.strip_prefix('.')
     }
 }
 

@@ -45,9 +45,10 @@ fn table(text: &mut String, path: &mut Vec<String>, fields: &Map<String, Value>)
             Value::Object(fields) if below => later.push((name, vec![fields], false)),
             Value::Array(items) if below && !items.is_empty() => {
                 let tables: Vec<_> = items.iter().filter_map(Value::as_object).collect();
-                match tables.len() == items.len() {
-                    true => later.push((name, tables, true)),
-                    false => _ = writeln!(text, "{} = {}", key(name), inline(value)),
+                if tables.len() == items.len() {
+                    later.push((name, tables, true));
+                } else {
+                    _ = writeln!(text, "{} = {}", key(name), inline(value));
                 }
             }
             _ => _ = writeln!(text, "{} = {}", key(name), inline(value)),
@@ -57,9 +58,10 @@ fn table(text: &mut String, path: &mut Vec<String>, fields: &Map<String, Value>)
         path.push(key(name));
         for fields in tables {
             let header = path.join(".");
-            _ = match repeated {
-                true => writeln!(text, "\n[[{header}]]"),
-                false => writeln!(text, "\n[{header}]"),
+            _ = if repeated {
+                writeln!(text, "\n[[{header}]]")
+            } else {
+                writeln!(text, "\n[{header}]")
             };
             table(text, path, fields);
         }
@@ -90,9 +92,10 @@ pub(crate) fn inline(value: &Value) -> String {
 
 fn key(name: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    match !name.is_empty() && name.chars().all(bare) {
-        true => name.to_owned(),
-        false => quoted(name),
+    if !name.is_empty() && name.chars().all(bare) {
+        name.to_owned()
+    } else {
+        quoted(name)
     }
 }
 

@@ -19,17 +19,17 @@ impl ServerPolicies {
     /// an `adaptive_limit`.
     pub fn standard() -> Self {
         Self {
-            deadline: on(DeadlineSettings {
+            deadline: Some(on(DeadlineSettings {
                 at_most: At::new(Duration::from_secs(30)),
                 header: None,
                 name: None,
-            }),
-            attempt: on(AttemptSettings::default()),
-            criticality: on(CriticalitySettings::default()),
-            pressure: on(PressureSettings {
+            })),
+            attempt: Some(on(AttemptSettings::default())),
+            criticality: Some(on(CriticalitySettings::default())),
+            pressure: Some(on(PressureSettings {
                 priority: Some(At::new(Switch::On(super::PrioritySettings::default()))),
                 ..PressureSettings::default()
-            }),
+            })),
             ..Self::default()
         }
     }
@@ -71,10 +71,10 @@ impl UpstreamSettings {
     /// An upstream with a `hedge` has no `retry` unless it says so itself.
     pub fn standard() -> Self {
         Self {
-            timeout: on(TimeoutSettings::new(Duration::from_secs(10))),
-            retry: on(RetrySettings::default()),
-            circuit_breaker: on(CircuitBreakerSettings::default()),
-            attempt_timeout: on(TimeoutSettings::new(Duration::from_millis(2_500))),
+            timeout: Some(on(TimeoutSettings::new(Duration::from_secs(10)))),
+            retry: Some(on(RetrySettings::default())),
+            circuit_breaker: Some(on(CircuitBreakerSettings::default())),
+            attempt_timeout: Some(on(TimeoutSettings::new(Duration::from_millis(2_500)))),
             ..Self::default()
         }
     }
@@ -127,6 +127,6 @@ impl TimeoutSettings {
     }
 }
 
-fn on<T>(settings: T) -> Option<At<Switch<T>>> {
-    Some(At::new(Switch::On(settings)))
+fn on<T>(settings: T) -> At<Switch<T>> {
+    At::new(Switch::On(settings))
 }

@@ -1,4 +1,9 @@
 //! What settings show is what they are, whatever they are.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
 
 use super::setting::{Definitions, Setting};
 use super::units::{Rate, Time, duration};
@@ -110,9 +115,10 @@ fn object(schema: &Value, definitions: &Definitions) -> BoxedStrategy<Value> {
     let mut fields = Just(Map::new()).boxed();
     for (name, schema) in properties {
         let value = allowed(schema, definitions);
-        let value = match required.contains(&Value::from(name.as_str())) {
-            true => value.prop_map(Some).boxed(),
-            false => prop::option::weighted(0.3, value).boxed(),
+        let value = if required.contains(&Value::from(name.as_str())) {
+            value.prop_map(Some).boxed()
+        } else {
+            prop::option::weighted(0.3, value).boxed()
         };
         let name = name.clone();
         fields = (fields, value)
@@ -142,6 +148,12 @@ proptest! {
         let json = settings.to_json().to_string();
         let again: Settings = read(parsed(&json, crate::source::json)).unwrap();
         prop_assert_eq!(&again, &settings, "{}", json);
+
+        #[cfg(feature = "yaml")]
+        {
+            let again: Settings = read(parsed(&json, crate::source::yaml)).unwrap();
+            prop_assert_eq!(&again, &settings, "{}", json);
+        }
 
         let toml = settings.to_toml();
         let again: Settings = read(parsed(&toml, crate::source::toml)).unwrap();

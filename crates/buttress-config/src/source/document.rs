@@ -48,9 +48,10 @@ impl Document {
         };
         let syntax = report.count();
         // Of a file that could be read in part only, most of what could be said were wrong.
-        let settings = match report.has_errors() && *root == Node::Null {
-            true => None,
-            false => Settings::read(&root, &mut report),
+        let settings = if report.has_errors() && *root == Node::Null {
+            None
+        } else {
+            Settings::read(&root, &mut report)
         };
         if let Some(settings) = &settings {
             check(settings, &mut report);

@@ -79,9 +79,10 @@ impl Parser<'_> {
                 return Err(self.expected("`:`"));
             }
             let value = self.value(depth + 1, report)?;
-            match names.insert(name.clone()) {
-                true => fields.push(At::at(name, span), value),
-                false => _ = report.error(span, format!("is {name:?}, which is there twice")),
+            if names.insert(name.clone()) {
+                fields.push(At::at(name, span), value);
+            } else {
+                _ = report.error(span, format!("is {name:?}, which is there twice"));
             }
             self.skip_space();
             if self.take(b'}') {

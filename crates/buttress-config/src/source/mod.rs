@@ -16,6 +16,8 @@ mod yaml;
 pub use document::Document;
 pub use format::Format;
 pub use node::{Node, Table};
+#[cfg(all(test, feature = "yaml"))]
+pub(crate) use yaml::parse as yaml;
 #[cfg(test)]
 pub(crate) use {json::parse as json, toml::parse as toml};
 

@@ -40,6 +40,10 @@ pub struct At<T> {
     span: Span,
 }
 
+#[expect(
+    clippy::self_named_constructors,
+    reason = "`At::at(value, span)` reads as it is meant"
+)]
 impl<T> At<T> {
     /// A value that stands in no file: a default, or one that a program made.
     pub fn new(value: T) -> Self {

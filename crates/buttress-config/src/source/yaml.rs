@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 /// Reads the text, and reports what is wrong with its syntax: the first mistake, since nothing
 /// behind that can be relied on, and everything before it that is not used here.
-pub(super) fn parse(text: &str, report: &mut Reporter) -> At<Node> {
+pub(crate) fn parse(text: &str, report: &mut Reporter) -> At<Node> {
     let offsets = Offsets::of(text);
     let mut tree = Tree::default();
     for event in Parser::new_from_str(text) {
@@ -35,11 +35,11 @@ enum Offsets {
 
 impl Offsets {
     fn of(text: &str) -> Self {
-        match text.is_ascii() {
-            true => Self::Same,
-            // Files are at most 4 MiB long.
-            false => Self::Each(text.char_indices().map(|(at, _)| at as u32).collect()),
+        if text.is_ascii() {
+            return Self::Same;
         }
+        // Files are at most 4 MiB long.
+        Self::Each(text.char_indices().map(|(at, _)| at as u32).collect())
     }
 
     fn byte(&self, marker: Marker) -> usize {
@@ -71,10 +71,18 @@ enum Open {
         fields: Table,
         /// The names so far, to find those that are there twice.
         names: HashSet<String>,
-        /// The name whose value comes next. `None` in it stands for one that was refused.
-        name: Option<Option<At<String>>>,
+        next: Next,
         span: Span,
     },
+}
+
+/// What comes next in a table.
+enum Next {
+    Name,
+    /// The value of this name.
+    Value(At<String>),
+    /// The value of a name that was refused.
+    Nothing,
 }
 
 /// Reading cannot go on.
@@ -97,7 +105,7 @@ impl Tree {
                 let table = Open::Table {
                     fields: Table::default(),
                     names: HashSet::new(),
-                    name: None,
+                    next: Next::Name,
                     span,
                 };
                 self.begin(table, span, report)?;
@@ -151,12 +159,15 @@ impl Tree {
             Some(Open::Table {
                 fields,
                 names,
-                name,
+                next,
                 ..
-            }) => match name.take() {
-                Some(Some(name)) => fields.push(name, node),
-                Some(None) => {}
-                None => *name = Some(name_of(&node, names, report)),
+            }) => match std::mem::replace(next, Next::Name) {
+                Next::Value(name) => fields.push(name, node),
+                Next::Nothing => {}
+                Next::Name => {
+                    let name = name_of(&node, names, report);
+                    *next = name.map_or(Next::Nothing, Next::Value);
+                }
             },
         }
     }
