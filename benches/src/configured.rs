@@ -3,8 +3,8 @@
 use crate::inner;
 use crate::measure::Runner;
 use buttress::{
-    Bulkhead, Carried, IncomingAttempt, IncomingDeadline, Pressure, Prioritized, RateLimit, Timeout,
-    guard,
+    Bulkhead, Carried, IncomingAttempt, IncomingDeadline, Pressure, Prioritized, RateLimit,
+    Timeout, guard,
 };
 use buttress_config::Rules;
 use std::time::Duration;
