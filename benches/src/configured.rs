@@ -7,6 +7,7 @@ use buttress::{
     Timeout, guard,
 };
 use buttress_config::Rules;
+use std::fmt::Write as _;
 use std::time::Duration;
 use tower::Layer;
 
@@ -23,7 +24,10 @@ timeout = "1s"
 pub fn ours() -> Runner {
     let mut file = FILE.to_owned();
     for number in 0..10 {
-        file += &format!("[[server.route]]\nmatch = {{ path = \"/other/{number}\" }}\n");
+        let _ = writeln!(
+            file,
+            "[[server.route]]\nmatch = {{ path = \"/other/{number}\" }}"
+        );
     }
     let rules = Rules::from_toml(&file).unwrap();
     Runner::new(rules.server().layer(inner::Http), inner::request)

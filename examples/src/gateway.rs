@@ -100,9 +100,10 @@ fn client(
         let target = target(request.uri(), &address);
         let called = target.map(|uri| {
             *request.uri_mut() = uri;
-            let (client, version) = match over_http2 {
-                true => (&http2, Version::HTTP_2),
-                false => (&http1, Version::HTTP_11),
+            let (client, version) = if over_http2 {
+                (&http2, Version::HTTP_2)
+            } else {
+                (&http1, Version::HTTP_11)
             };
             *request.version_mut() = version;
             client.request(request)
