@@ -82,8 +82,14 @@ where
             stack: Some(stack(inner, of_route)),
             home: &mut self.inner,
         };
-        let call = lent.stack.as_mut().map(|stack| stack.call(request));
-        ServerFuture { call, mark }
+        // A closure that takes the request with it would copy it once more.
+        let Some(stack) = &mut lent.stack else {
+            return ServerFuture::nothing();
+        };
+        ServerFuture {
+            call: Some(stack.call(request)),
+            mark,
+        }
     }
 }
 

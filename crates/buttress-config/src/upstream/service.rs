@@ -98,8 +98,12 @@ where
 
     #[inline]
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let call = self.stack.as_mut().map(|stack| stack.call(request));
-        UpstreamFuture { call }
+        let Some(stack) = &mut self.stack else {
+            return UpstreamFuture { call: None };
+        };
+        UpstreamFuture {
+            call: Some(stack.call(request)),
+        }
     }
 }
 
