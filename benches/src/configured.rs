@@ -3,7 +3,8 @@
 use crate::inner;
 use crate::measure::Runner;
 use buttress::{
-    Bulkhead, Carried, IncomingAttempt, IncomingDeadline, Pressure, RateLimit, Timeout, guard,
+    Bulkhead, Carried, IncomingAttempt, IncomingDeadline, Pressure, Prioritized, RateLimit,
+    Timeout, guard,
 };
 use buttress_config::Rules;
 use std::time::Duration;
@@ -34,7 +35,8 @@ pub fn in_code() -> Runner {
     let rate = RateLimit::per_second(1_000_000_000).build().unwrap();
     let slots = Bulkhead::builder(64).looking(Carried).build().unwrap();
     let timeout = Timeout::new(Duration::from_secs(1)).unwrap();
-    let policies = guard((Pressure::new().unwrap(), rate, slots));
+    let pressure = Prioritized::new(Pressure::new().unwrap());
+    let policies = guard((pressure, rate, slots));
     let layers = (deadline, IncomingAttempt::new(), policies, timeout);
     Runner::new(layers.layer(inner::Http), inner::request)
 }
