@@ -1,6 +1,7 @@
 use crate::check::{Attempts, worst_case};
 use crate::settings::{
-    MatchSettings, ServerPolicies, Settings, SharedPolicies, Switch, Time, UpstreamSettings, inline,
+    MatchSettings, ServerPolicies, Settings, SharedPolicies, Switch, Time, TimeoutSettings,
+    UpstreamSettings, inline,
 };
 use crate::source::At;
 use serde_json::{Map, Value};
@@ -118,7 +119,7 @@ pub(super) fn of_server(text: &mut String, settings: &Settings, policies: &Serve
         (Some(deadline), Some(work)) => Some(deadline.min(work)),
         (one, other) => one.or(other),
     };
-    worst(text, 1, time, "to the response's headers");
+    worst(text, 1, time, whole_body(policies.timeout.as_ref(), waits));
     if rows == 0 {
         _ = writeln!(text, "  nothing protects it");
     }
@@ -200,25 +201,29 @@ pub(super) fn of_upstream(text: &mut String, settings: &Settings, policies: &Ups
         (Some(time), Some(call)) => Some(time.min(call)),
         (one, other) => one.or(other),
     };
-    worst(text, attempts, bounded, "to the response's headers");
+    let whole = whole_body(policies.timeout.as_ref(), Duration::ZERO);
+    worst(text, attempts, bounded, whole);
     text.push('\n');
 }
 
-fn worst(text: &mut String, attempts: u32, time: Option<Duration>, until: &str) {
+/// How long it may be until the body's end, if that is bounded.
+fn whole_body(timeout: Option<&At<Switch<TimeoutSettings>>>, waits: Duration) -> Option<Duration> {
+    let whole = on(timeout)?.whole_body.as_ref()?;
+    Some(whole.saturating_add(waits))
+}
+
+/// `time` is that to the response's headers, `whole` that to the end of its body.
+fn worst(text: &mut String, attempts: u32, time: Option<Duration>, whole: Option<Duration>) {
     let plural = if attempts == 1 { "" } else { "s" };
+    _ = write!(text, "  worst case: {attempts} attempt{plural}, ");
     _ = match time {
-        Some(time) => {
-            writeln!(
-                text,
-                "  worst case: {attempts} attempt{plural}, {} {until}",
-                Time(time)
-            )
-        }
-        None => writeln!(
-            text,
-            "  worst case: {attempts} attempt{plural}, and no bound on their time"
-        ),
+        Some(time) => write!(text, "{} to the response's headers", Time(time)),
+        None => write!(text, "and no bound on their time"),
     };
+    if let Some(whole) = whole {
+        _ = write!(text, ", {} to the end of its body", Time(whole));
+    }
+    text.push('\n');
 }
 
 /// A line for each policy; returns how many.
