@@ -237,6 +237,7 @@ fn rows(
     let mut count = 0;
     let mut row = |kind: &str, from: &str, settings: &Value| {
         let shown = match settings {
+            Value::Bool(true) => "by its defaults".to_owned(),
             Value::Object(fields) if fields.is_empty() => "by its defaults".to_owned(),
             Value::Object(fields) => fields_of(fields),
             other => inline(other),
