@@ -145,6 +145,13 @@ pub trait Permit {
         let _ = each;
     }
 
+    /// Whether this permit's policy wants to know the outcome. Where that depends on which policy it
+    /// is, [`WANTS_OUTCOME`](Self::WANTS_OUTCOME) is true, and this says more.
+    #[inline]
+    fn wants_outcome(&self) -> bool {
+        Self::WANTS_OUTCOME
+    }
+
     /// Whether nothing comes of keeping it: completing it and dropping it do nothing, and it
     /// announces nothing. Who keeps many permits need not keep this one.
     fn is_idle(&self) -> bool {

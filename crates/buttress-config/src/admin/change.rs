@@ -142,6 +142,6 @@ fn find<T>(admin: &Admin, name: &str, fits: impl Fn(&Handle) -> Option<T>) -> Re
             .iter()
             .filter_map(|(name, handle)| fits(handle).map(|_| name))
             .collect();
-        Problem::unknown_policy(name, nearest(name, &names).map(|name| name.to_string()))
+        Problem::unknown_policy(name, nearest(name, &names).map(ToString::to_string))
     })
 }

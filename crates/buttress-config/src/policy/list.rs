@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// A tuple of all the kinds of policies that there are would do the same, and make every call carry
 /// the room for a permit of each, through every layer. Here a call carries a list of those permits
 /// of which something comes, and the lists are used again.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Policies {
     policies: Box<[Managed]>,
 }
@@ -21,6 +21,11 @@ impl Policies {
     pub fn new(policies: Vec<Managed>) -> Self {
         let policies = policies.into();
         Self { policies }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.policies.is_empty()
     }
 }
 
@@ -87,6 +92,10 @@ impl<B> Policy<Request<B>> for Policies {
 
     #[inline]
     fn admit(&self, call: &Request<B>, now: &Now) -> Admission<Permits, Self::Waiting> {
+        if self.is_empty() {
+            let kept = Kept::default();
+            return Admission::Admitted(Permits { kept });
+        }
         self.admit_rest(Kept::new(), call, now)
     }
 
@@ -166,6 +175,11 @@ impl Permit for Permits {
         for permit in self.kept.iter() {
             permit.quotas(each);
         }
+    }
+
+    #[inline]
+    fn wants_outcome(&self) -> bool {
+        self.kept.iter().any(Permit::wants_outcome)
     }
 
     fn is_idle(&self) -> bool {

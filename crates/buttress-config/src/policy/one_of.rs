@@ -108,6 +108,13 @@ macro_rules! one_of {
             }
 
             #[inline]
+            fn wants_outcome(&self) -> bool {
+                match self {
+                    $(Self::$variant(permit) => permit.wants_outcome(),)+
+                }
+            }
+
+            #[inline]
             fn is_idle(&self) -> bool {
                 match self {
                     $(Self::$variant(permit) => permit.is_idle(),)+

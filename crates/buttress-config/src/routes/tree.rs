@@ -29,10 +29,10 @@ struct Node {
 /// The rules with one path.
 #[derive(Debug, Default)]
 pub(super) struct Leaf {
-    any_host: Vec<(Rank, usize)>,
-    by_host: HashMap<Box<str>, Vec<(Rank, usize)>>,
+    any: Vec<(Rank, usize)>,
+    named: HashMap<Box<str>, Vec<(Rank, usize)>>,
     /// By what follows the star.
-    under_host: HashMap<Box<str>, Vec<(Rank, usize)>>,
+    under: HashMap<Box<str>, Vec<(Rank, usize)>>,
 }
 
 impl Tree {
@@ -104,9 +104,9 @@ impl Node {
 impl Leaf {
     pub(super) fn insert(&mut self, number: usize, all: &Conditions) {
         let list = match &all.host {
-            None => &mut self.any_host,
-            Some(Host::Fixed(host)) => self.by_host.entry(host.clone()).or_default(),
-            Some(Host::Under(end)) => self.under_host.entry(end.clone()).or_default(),
+            None => &mut self.any,
+            Some(Host::Fixed(host)) => self.named.entry(host.clone()).or_default(),
+            Some(Host::Under(end)) => self.under.entry(end.clone()).or_default(),
         };
         let entry = (all.rank(number), number);
         let place = list.partition_point(|other| *other < entry);
@@ -122,18 +122,18 @@ impl Leaf {
             };
             list.iter().find(holds).copied()
         };
-        let mut found = first(&self.any_host);
-        if !(self.by_host.is_empty() && self.under_host.is_empty())
+        let mut found = first(&self.any);
+        if !(self.named.is_empty() && self.under.is_empty())
             && let Some(host) = host_of(request)
         {
             for host in with_and_without_port(&host) {
-                if let Some(list) = self.by_host.get(host) {
+                if let Some(list) = self.named.get(host) {
                     found = found.into_iter().chain(first(list)).min();
                 }
                 // A host has 127 labels at most, but whoever sends one need not keep to that.
                 for (dot, _) in host.match_indices('.').take(MOST_LABELS) {
                     if dot > 0
-                        && let Some(list) = self.under_host.get(&host[dot..])
+                        && let Some(list) = self.under.get(&host[dot..])
                     {
                         found = found.into_iter().chain(first(list)).min();
                     }

@@ -8,8 +8,9 @@ use crate::policy::{Managed, Policies};
 use crate::routes::{Match, Routes};
 use crate::server::{AnyTrust, Otherwise, Route};
 use crate::settings::{
-    CriticalitySettings, RepeatsSettings, RouteSettings, ServerPolicies, Setting, Settings,
-    SharedPolicies, Switch, TimeoutSettings, TrustSettings, UpstreamSettings,
+    AttemptSettings, CriticalityHeaderSettings, CriticalitySettings, DeadlineHeaderSettings,
+    RepeatsSettings, RouteSettings, ServerPolicies, Setting, Settings, SharedPolicies, Switch,
+    TimeoutSettings, TrustSettings, UpstreamSettings,
 };
 use crate::source::At;
 use crate::upstream::{AnyRepeats, Outgoing, Repeat, Upstream};
@@ -163,8 +164,8 @@ impl Chain<'_, '_, '_> {
         self.own(own)
     }
 
-    fn finish(self) -> Option<Policies> {
-        (!self.policies.is_empty()).then(|| Policies::new(self.policies))
+    fn finish(self) -> Policies {
+        Policies::new(self.policies)
     }
 }
 
@@ -230,7 +231,7 @@ fn route(
             None => IncomingDeadline::off(),
         },
         attempt: on(policies.attempt.as_ref())
-            .map(|settings| settings.layer())
+            .map(AttemptSettings::layer)
             .transpose()?,
         policies: chain.finish(),
         timeout: match timeout(on(policies.timeout.as_ref()), false)? {
@@ -328,10 +329,10 @@ fn upstream(
     });
     let outgoing = Outgoing {
         deadline: on(all.deadline_header.as_ref())
-            .map(|settings| settings.layer())
+            .map(DeadlineHeaderSettings::layer)
             .transpose()?,
         criticality: on(all.criticality_header.as_ref())
-            .map(|settings| settings.layer())
+            .map(CriticalityHeaderSettings::layer)
             .transpose()?,
     };
     let mut whole = timeout(on(all.timeout.as_ref()), false)?;

@@ -86,14 +86,14 @@ impl OfRoute {
     }
 
     #[inline]
-    fn policies(&self) -> &Option<Policies> {
+    fn policies(&self) -> &Policies {
         &self.route().policies
     }
 }
 
 impl<B> Policy<Request<B>> for OfRoute {
-    type Permit = <Option<Policies> as Policy<Request<B>>>::Permit;
-    type Waiting = <Option<Policies> as Policy<Request<B>>>::Waiting;
+    type Permit = <Policies as Policy<Request<B>>>::Permit;
+    type Waiting = <Policies as Policy<Request<B>>>::Waiting;
 
     #[inline]
     fn admit(&self, call: &Request<B>, now: &Now) -> Admission<Self::Permit, Self::Waiting> {

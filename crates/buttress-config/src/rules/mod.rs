@@ -169,7 +169,7 @@ impl Rules {
         }
         Err(UnknownUpstream {
             name: name.chars().take(64).collect(),
-            nearest: crate::problem::nearest(name, &names).map(|name| name.to_string()),
+            nearest: crate::problem::nearest(name, &names).map(ToString::to_string),
         })
     }
 

@@ -14,7 +14,7 @@ pub(crate) struct Route {
     pub(crate) criticality: Option<IncomingCriticality<AnyTrust, Otherwise>>,
     pub(crate) attempt: Option<IncomingAttempt>,
     pub(crate) deadline: IncomingDeadline,
-    pub(crate) policies: Option<Policies>,
+    pub(crate) policies: Policies,
     pub(crate) timeout: Timeout<BodyLimits>,
 }
 

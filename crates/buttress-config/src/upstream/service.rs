@@ -138,7 +138,7 @@ fn stack<S>(client: S, upstream: Option<&Spread<Upstream>>) -> ClientStack<S> {
     let upstream = &**shared;
     let told = Told::new(client, upstream.outgoing.clone());
     let attempt = with_timeout(upstream.attempt_timeout.as_ref(), told);
-    let policies = upstream.policies.is_some();
+    let policies = !upstream.policies.is_empty();
     let policies = policies.then(|| OfUpstream(shared.here()));
     let guarded = Maybe::of(policies, attempt, |policies, inner| {
         Guard::new(inner, policies, Http::new())
@@ -150,9 +150,9 @@ fn stack<S>(client: S, upstream: Option<&Spread<Upstream>>) -> ClientStack<S> {
     };
     let timed = with_timeout(upstream.timeout.as_ref(), repeated);
     let stale = upstream.stale.as_ref();
-    let backed = Maybe::of(stale, timed, |stale, inner| stale.layer(inner));
+    let backed = Maybe::of(stale, timed, Layer::layer);
     let coalesce = upstream.coalesce.as_ref();
-    Maybe::of(coalesce, backed, |coalesce, inner| coalesce.layer(inner))
+    Maybe::of(coalesce, backed, Layer::layer)
 }
 
 /// Takes the client out of its layers.

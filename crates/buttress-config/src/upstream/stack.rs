@@ -19,7 +19,7 @@ pub(crate) struct Upstream {
     pub(crate) stale: Option<StaleIfError>,
     pub(crate) timeout: Option<AnyTimeout>,
     pub(crate) repeat: Repeat,
-    pub(crate) policies: Option<Policies>,
+    pub(crate) policies: Policies,
     pub(crate) attempt_timeout: Option<AnyTimeout>,
     pub(crate) outgoing: Outgoing,
 }
@@ -65,14 +65,14 @@ pub struct OfUpstream(pub(super) Here<Upstream>);
 
 impl OfUpstream {
     #[inline]
-    fn policies(&self) -> &Option<Policies> {
+    fn policies(&self) -> &Policies {
         &self.0.policies
     }
 }
 
 impl<B> Policy<Request<B>> for OfUpstream {
-    type Permit = <Option<Policies> as Policy<Request<B>>>::Permit;
-    type Waiting = <Option<Policies> as Policy<Request<B>>>::Waiting;
+    type Permit = <Policies as Policy<Request<B>>>::Permit;
+    type Waiting = <Policies as Policy<Request<B>>>::Waiting;
 
     #[inline]
     fn admit(&self, call: &Request<B>, now: &Now) -> Admission<Self::Permit, Self::Waiting> {
