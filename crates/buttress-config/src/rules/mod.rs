@@ -11,6 +11,7 @@ mod watch;
 pub(crate) use compiled::Compiled;
 pub(crate) use current::{Current, OfRoute};
 pub(crate) use kinds::Kind;
+#[cfg(feature = "admin")]
 pub(crate) use registry::Handle;
 pub use status::PolicyStatus;
 
