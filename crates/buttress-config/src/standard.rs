@@ -38,7 +38,7 @@ pub fn standard_server() -> Result<Server, Problems> {
 ///
 /// # Errors
 ///
-/// The name holds a control character.
+/// The name is not 1 to 64 printable ASCII characters.
 pub fn standard_client(name: &str) -> Result<UpstreamLayer, Problems> {
     let name = serde_json::Value::from(name);
     let text = format!("{{\"upstream\":{{{name}:{{}}}}}}");

@@ -74,7 +74,10 @@ async fn policies_are_listed_with_how_they_do() {
         (&json!(7), &json!(0))
     );
     assert_eq!(of(BREAKER)["state"], "closed");
-    assert_eq!(of("process/pressure {\"priority\":{}}")["kind"], "pressure");
+    assert_eq!(
+        of("process/pressure {\"priority\":true}")["kind"],
+        "pressure"
+    );
 }
 
 #[tokio::test]
@@ -225,8 +228,9 @@ async fn with_a_token_nobody_gets_in_without_it() {
 
 /// What is logged while `work` runs, on this thread.
 mod log {
+    use parking_lot::Mutex;
     use std::fmt::Write as _;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
     use tracing::field::{Field, Visit};
     use tracing::span::{Attributes, Id, Record};
     use tracing::{Event, Metadata, Subscriber};
@@ -252,7 +256,7 @@ mod log {
         fn record(&self, _: &Id, _: &Record<'_>) {}
         fn record_follows_from(&self, _: &Id, _: &Id) {}
         fn event(&self, event: &Event<'_>) {
-            event.record(&mut Fields(&mut self.0.lock().unwrap()));
+            event.record(&mut Fields(&mut self.0.lock()));
         }
         fn enter(&self, _: &Id) {}
         fn exit(&self, _: &Id) {}
@@ -270,7 +274,7 @@ async fn each_change_is_logged_with_who_what_before_and_after() {
     let value = "Bearer secret".parse().unwrap();
     request.headers_mut().insert(header::AUTHORIZATION, value);
     ask(&router, request).await;
-    let text = log.0.lock().unwrap().clone();
+    let text = log.0.lock().clone();
     for part in [
         "who=oncall",
         "what=\"shadow\"",

@@ -250,6 +250,19 @@ fn policies_must_be_used_and_known() {
 }
 
 #[test]
+fn names_are_such_that_refusals_can_carry_them() {
+    fine("[upstream.'the payments, mostly']\n");
+    let long = "x".repeat(65);
+    for bad in ["''", "\"a\\nb\"", "'häuser'", &long] {
+        let wrong = wrong(&format!("[upstream.{bad}]\n"));
+        assert!(
+            wrong.len() == 1 && wrong[0].contains("has a name that"),
+            "{wrong:?}"
+        );
+    }
+}
+
+#[test]
 fn what_is_for_servers_is_not_shared_with_upstreams() {
     refused(
         "[policy.fair]\nfair_share = { limit = 4, by = 'peer' }\n[upstream.u]\nuse = ['fair']\n",

@@ -76,7 +76,7 @@ server.route[0]: GET /users/{id}
   criticality        by its defaults
   deadline           at_most = \"10s\"
   attempt            by its defaults
-  pressure           priority = {}
+  pressure           priority = true
   bulkhead           limit = 64, waiting_room = { longest_wait = \"50ms\", places = 16 }  (shared: policy.pool)
   timeout            headers = \"2s\"
   worst case: 1 attempt, 2s50ms to the response's headers

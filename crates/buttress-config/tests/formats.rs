@@ -19,6 +19,7 @@ timeout = false
 retry = { attempts = 2, backoff = { factor = 1.5 } }
 "#;
 
+#[cfg(feature = "yaml")]
 const YAML: &str = r#"
 # The same.
 server:

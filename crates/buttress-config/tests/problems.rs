@@ -143,3 +143,18 @@ fn all_syntax_errors_are_found_at_once() {
         "{problems}"
     );
 }
+
+#[test]
+fn lines_may_end_as_on_windows() {
+    let problems = problems("[server.defaults]\r\ntiemout = '2s'\r\n\r\n\"häßlich\" = 1\r\n");
+    let places: Vec<_> = problems
+        .iter()
+        .map(|problem| (problem.line, problem.column))
+        .collect();
+    assert_eq!(places, [(2, 1), (4, 1)]);
+    let shown = problems.to_string();
+    assert!(shown.contains("2 | tiemout = '2s'\n"), "{shown:?}");
+    // As many marks as there are characters, whatever their bytes.
+    assert!(shown.contains("| ^^^^^^^^^"), "{shown}");
+    assert!(shown.contains("server.defaults.\"häßlich\""), "{shown}");
+}

@@ -22,6 +22,7 @@ fn request() -> Request<Body> {
 }
 
 /// A callee that answers with the statuses in turn, and the last one from then on.
+#[expect(clippy::type_complexity, reason = "nobody else writes it")]
 fn callee<B: Send + 'static>(
     statuses: &'static [u16],
 ) -> (
@@ -128,6 +129,9 @@ async fn an_open_breaker_stays_open_when_the_file_changes() {
     assert_eq!(calls.load(Ordering::Relaxed), 2);
 }
 
+/// The headers that the callee saw.
+type Seen = (Option<http::HeaderValue>, Option<http::HeaderValue>);
+
 #[tokio::test(start_paused = true)]
 async fn a_callee_hears_of_the_deadline_and_the_criticality() {
     let rules = Rules::from_toml(
@@ -145,7 +149,6 @@ async fn a_callee_hears_of_the_deadline_and_the_criticality() {
     });
     let client = rules.unwrap().upstream("one").unwrap().layer(service);
     let response = client.oneshot(request()).await.unwrap();
-    type Seen = (Option<http::HeaderValue>, Option<http::HeaderValue>);
     let (left, criticality) = response.extensions().get::<Seen>().unwrap();
     assert_eq!(left.as_ref().unwrap(), "3000");
     assert_eq!(criticality.as_ref().unwrap(), "CRITICAL");

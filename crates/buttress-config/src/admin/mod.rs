@@ -21,7 +21,7 @@
 //! use buttress_config::{Admin, Rules};
 //!
 //! let rules = Rules::from_toml("")?;
-//! let admin = Admin::new(rules).token("oncall", "a long secret from the environment")?;
+//! let admin = Admin::new(rules).token("oncall", "a-long-secret-from-the-environment")?;
 //! let private = axum::Router::new().nest("/resilience", admin.router());
 //! # let _ = private;
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -8,8 +8,9 @@ mod routes;
 mod shared;
 mod times;
 mod together;
+mod worst;
 
-pub(crate) use times::{Attempts, worst_case};
+pub(crate) use worst::{Attempts, worst_case};
 
 use crate::problem::Reporter;
 use crate::settings::{Settings, SharedPolicies};

@@ -1,14 +1,13 @@
 //! Values that builders refuse.
 
 use crate::problem::Reporter;
+use crate::rules::Kind;
 use crate::settings::{
-    AdaptiveLimitSettings, AlgorithmSettings, BulkheadSettings, FairShareSettings, KeyBy,
-    KeySettings, PaceSettings, PrioritySettings, RateAlgorithm, RateLimitSettings, ServerPolicies,
-    Setting, Settings, SharedPolicies, Switch, TimeoutSettings, UpstreamSettings,
+    CriticalitySettings, ServerPolicies, Setting, Settings, SharedPolicies, Switch,
+    TimeoutSettings, UpstreamSettings,
 };
 use crate::source::At;
-use buttress::limit::Limit;
-use buttress::{SettingError, by_fn};
+use buttress::SettingError;
 
 type Checked = Result<(), SettingError>;
 
@@ -43,203 +42,63 @@ pub(super) fn check(settings: &Settings, report: &mut Reporter) {
     }
 }
 
+/// Policies of a route or an upstream, each with what builds it.
+macro_rules! each {
+    ($policies:ident, $report:ident; $($name:ident => $build:expr,)+) => {
+        $( on(stringify!($name), $policies.$name.as_ref(), $report, $build); )+
+    };
+}
+
 fn server_policies(policies: &ServerPolicies, report: &mut Reporter) {
-    on("deadline", policies.deadline.as_ref(), report, |settings| {
-        settings.layer().map(drop)
-    });
-    on("attempt", policies.attempt.as_ref(), report, |settings| {
-        settings.layer().map(drop)
-    });
-    on(
-        "criticality",
-        policies.criticality.as_ref(),
-        report,
-        |settings| {
-            settings.layer()?;
-            let trusting = settings
-                .trusting
-                .as_ref()
-                .and_then(|trust| trust.networks());
-            trusting.transpose().map(drop)
-        },
+    each!(policies, report;
+        criticality => criticality,
+        deadline => |settings| settings.layer().map(drop),
+        attempt => |settings| settings.layer().map(drop),
+        pressure => made,
+        deadline_shedder => made,
+        rate_limit => made,
+        fair_share => made,
+        bulkhead => made,
+        adaptive_limit => made,
+        pace => made,
+        queue_delay => made,
+        timeout => timeout,
     );
-    on("pressure", policies.pressure.as_ref(), report, |settings| {
-        settings.builder().build()?;
-        priority(settings.priority.as_ref())
-    });
-    on(
-        "deadline_shedder",
-        policies.deadline_shedder.as_ref(),
-        report,
-        |settings| {
-            settings.builder().build()?;
-            priority(settings.priority.as_ref())
-        },
-    );
-    on(
-        "rate_limit",
-        policies.rate_limit.as_ref(),
-        report,
-        rate_limit,
-    );
-    on(
-        "fair_share",
-        policies.fair_share.as_ref(),
-        report,
-        fair_share,
-    );
-    on("bulkhead", policies.bulkhead.as_ref(), report, bulkhead);
-    on(
-        "adaptive_limit",
-        policies.adaptive_limit.as_ref(),
-        report,
-        adaptive_limit,
-    );
-    on("pace", policies.pace.as_ref(), report, pace);
-    on(
-        "queue_delay",
-        policies.queue_delay.as_ref(),
-        report,
-        |settings| {
-            settings.builder().build()?;
-            priority(settings.priority.as_ref())
-        },
-    );
-    on("timeout", policies.timeout.as_ref(), report, timeout);
 }
 
 fn shared_policies(policies: &SharedPolicies, report: &mut Reporter) {
-    one(
-        "rate_limit",
-        policies.rate_limit.as_ref(),
-        report,
-        rate_limit,
-    );
-    one(
-        "fair_share",
-        policies.fair_share.as_ref(),
-        report,
-        fair_share,
-    );
-    one("bulkhead", policies.bulkhead.as_ref(), report, bulkhead);
-    one(
-        "adaptive_limit",
-        policies.adaptive_limit.as_ref(),
-        report,
-        adaptive_limit,
-    );
-    one("pace", policies.pace.as_ref(), report, pace);
+    one("rate_limit", policies.rate_limit.as_ref(), report, made);
+    one("fair_share", policies.fair_share.as_ref(), report, made);
+    one("bulkhead", policies.bulkhead.as_ref(), report, made);
+    let adaptive_limit = policies.adaptive_limit.as_ref();
+    one("adaptive_limit", adaptive_limit, report, made);
+    one("pace", policies.pace.as_ref(), report, made);
 }
 
 fn client_policies(policies: &UpstreamSettings, report: &mut Reporter) {
-    on("coalesce", policies.coalesce.as_ref(), report, |settings| {
-        settings.builder().build().map(drop)
-    });
-    on(
-        "stale_if_error",
-        policies.stale_if_error.as_ref(),
-        report,
-        |settings| settings.builder().build().map(drop),
-    );
-    on("timeout", policies.timeout.as_ref(), report, timeout);
-    on("retry", policies.retry.as_ref(), report, |settings| {
-        settings.builder()?.build().map(drop)
-    });
-    on("hedge", policies.hedge.as_ref(), report, |settings| {
-        settings.builder()?.build().map(drop)
-    });
-    on(
-        "circuit_breaker",
-        policies.circuit_breaker.as_ref(),
-        report,
-        |settings| {
-            settings.builder("circuit-breaker").build()?;
-            keyed(&settings.key)
-        },
-    );
-    on("throttle", policies.throttle.as_ref(), report, |settings| {
-        settings.builder().build()?;
-        keyed(&settings.key)
-    });
-    on(
-        "rate_limit",
-        policies.rate_limit.as_ref(),
-        report,
-        rate_limit,
-    );
-    on("bulkhead", policies.bulkhead.as_ref(), report, bulkhead);
-    on(
-        "adaptive_limit",
-        policies.adaptive_limit.as_ref(),
-        report,
-        adaptive_limit,
-    );
-    on("pace", policies.pace.as_ref(), report, pace);
-    on(
-        "attempt_timeout",
-        policies.attempt_timeout.as_ref(),
-        report,
-        timeout,
-    );
-    on(
-        "deadline_header",
-        policies.deadline_header.as_ref(),
-        report,
-        |settings| settings.layer().map(drop),
-    );
-    on(
-        "criticality_header",
-        policies.criticality_header.as_ref(),
-        report,
-        |settings| settings.layer().map(drop),
+    each!(policies, report;
+        coalesce => |settings| settings.builder().build().map(drop),
+        stale_if_error => |settings| settings.builder().build().map(drop),
+        timeout => timeout,
+        retry => |settings| settings.builder()?.build().map(drop),
+        hedge => |settings| settings.builder()?.build().map(drop),
+        circuit_breaker => made,
+        throttle => made,
+        rate_limit => made,
+        bulkhead => made,
+        adaptive_limit => made,
+        pace => made,
+        attempt_timeout => timeout,
+        deadline_header => |settings| settings.layer().map(drop),
+        criticality_header => |settings| settings.layer().map(drop),
     );
 }
 
-fn rate_limit(settings: &RateLimitSettings) -> Checked {
-    match settings.algorithm.as_deref() {
-        Some(RateAlgorithm::SlidingWindow) => settings.builder().sliding_window().build().map(drop),
-        _ => settings.builder().build().map(drop),
-    }?;
-    keyed(&settings.key)
-}
-
-fn fair_share(settings: &FairShareSettings) -> Checked {
-    settings.builder(any_key()).build()?;
-    key(&settings.by)?;
-    priority(settings.priority.as_ref())
-}
-
-fn bulkhead(settings: &BulkheadSettings) -> Checked {
-    settings.builder().build()?;
-    if let Some(sharded) = &settings.shuffle_sharded {
-        let (compartments, per_key) = (*sharded.compartments, *sharded.per_key);
-        let builder = settings
-            .builder()
-            .shuffle_sharded(compartments, per_key, any_key());
-        builder.build()?;
-    }
-    keyed(&settings.key)?;
-    priority(settings.priority.as_ref())
-}
-
-fn adaptive_limit(settings: &AdaptiveLimitSettings) -> Checked {
-    match settings.algorithm.as_deref() {
-        Some(AlgorithmSettings::LatencyQuantile(limit)) => limit.limit().check(),
-        Some(AlgorithmSettings::Vegas(limit)) => limit.limit().check(),
-        Some(AlgorithmSettings::Gradient2(limit)) => limit.limit().check(),
-        Some(AlgorithmSettings::Aimd(limit)) => limit.limit().check(),
-        None => Ok(()),
-    }?;
-    settings
-        .builder(buttress::limit::LatencyQuantile::new())
-        .build()?;
-    keyed(&settings.key)?;
-    priority(settings.priority.as_ref())
-}
-
-fn pace(settings: &PaceSettings) -> Checked {
-    settings.builder().build()?;
-    keyed(&settings.key)
+fn criticality(settings: &CriticalitySettings) -> Checked {
+    settings.layer()?;
+    let trusting = settings.trusting.as_ref();
+    let networks = trusting.and_then(|trust| trust.networks());
+    networks.transpose().map(drop)
 }
 
 fn timeout(settings: &TimeoutSettings) -> Checked {
@@ -247,35 +106,13 @@ fn timeout(settings: &TimeoutSettings) -> Checked {
     settings.with_body(false).map(drop)
 }
 
-fn priority(settings: Option<&At<Switch<PrioritySettings>>>) -> Checked {
-    match settings.and_then(|settings| settings.on()) {
-        Some(settings) => settings.builder(()).build().map(drop),
+/// What the rules of a file will make of it.
+fn made<K: Kind>(settings: &K) -> Checked {
+    settings.make("policy")?;
+    match settings.priority() {
+        Some(priority) => priority.builder(()).build().map(drop),
         None => Ok(()),
     }
-}
-
-fn keyed(settings: &KeySettings) -> Checked {
-    if let Some(most) = &settings.max_keys {
-        let one = buttress::Bulkhead::builder(1)
-            .by(any_key())
-            .max_keys(**most);
-        one.build()?;
-    }
-    settings.by.as_deref().map_or(Ok(()), key)
-}
-
-fn key(by: &KeyBy) -> Checked {
-    match by {
-        KeyBy::Peer(settings) => settings.key().map(drop),
-        KeyBy::ClientAddr(settings) => settings.key().map(drop),
-        KeyBy::Header(name) => name.key().map(drop),
-        KeyBy::PathTemplate | KeyBy::Authority | KeyBy::GrpcMethod | KeyBy::Method => Ok(()),
-    }
-}
-
-/// Some key: whatever it is, the same numbers make sense.
-fn any_key() -> impl buttress::Key<()> + Clone {
-    by_fn(|(): &()| Ok(()))
 }
 
 fn on<T: Setting + Clone>(

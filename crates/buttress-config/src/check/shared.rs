@@ -27,6 +27,18 @@ pub(super) fn check(settings: &Settings, complete: bool, report: &mut Reporter) 
             }
         });
     }
+    for (kind, name) in names_of(settings) {
+        let printable = name.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+        if !printable || !(1..=64).contains(&name.len()) {
+            report.field(kind, |report| {
+                report.field(name, |report| {
+                    let problem =
+                        report.error(name.span(), "has a name that refusals cannot carry");
+                    problem.must_be("1 to 64 printable ASCII characters");
+                });
+            });
+        }
+    }
     for (name, upstream) in settings
         .upstream
         .iter()
@@ -56,6 +68,14 @@ pub(super) fn check(settings: &Settings, complete: bool, report: &mut Reporter) 
             });
         }
     }
+}
+
+/// The names that the file gives.
+fn names_of(settings: &Settings) -> impl Iterator<Item = (&'static str, &At<String>)> {
+    let policies = settings.policy.iter().flat_map(|all| all.iter());
+    let upstreams = settings.upstream.iter().flat_map(|all| all.iter());
+    let policies = policies.map(|(name, _)| ("policy", name));
+    policies.chain(upstreams.map(|(name, _)| ("upstream", name)))
 }
 
 fn names<'a>(

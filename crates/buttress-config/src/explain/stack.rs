@@ -1,6 +1,8 @@
-use crate::check::{Attempts, worst_case};
+use crate::check::{Attempts, used, worst_case};
 use crate::settings::{
-    MatchSettings, ServerPolicies, Settings, SharedPolicies, Switch, Time, UpstreamSettings, inline,
+    AdaptiveLimitSettings, BulkheadSettings, MatchSettings, PaceSettings, RateLimitSettings,
+    ServerPolicies, Settings, SharedPolicies, Switch, Time, TimeoutSettings, UpstreamSettings,
+    inline,
 };
 use crate::source::At;
 use serde_json::{Map, Value};
@@ -112,113 +114,96 @@ pub(super) fn of_server(text: &mut String, settings: &Settings, policies: &Serve
     let uses = policies.uses.as_ref();
     let rows = rows(text, settings, &SERVER, &policies.to_json(), uses);
     let deadline = on(policies.deadline.as_ref()).map(|deadline| *deadline.at_most);
-    let waits = own_waits(policies, uses, settings);
+    let waits = longest(
+        on(policies.rate_limit.as_ref()),
+        on(policies.bulkhead.as_ref()),
+        on(policies.adaptive_limit.as_ref()),
+        on(policies.pace.as_ref()),
+    );
+    let waits = waits.saturating_add(shared_waits(uses, settings));
     let work = on(policies.timeout.as_ref()).map(|timeout| timeout.headers.saturating_add(waits));
     let time = match (deadline, work) {
         (Some(deadline), Some(work)) => Some(deadline.min(work)),
         (one, other) => one.or(other),
     };
-    worst(text, 1, time, "to the response's headers");
+    worst(text, 1, time, whole_body(policies.timeout.as_ref(), waits));
     if rows == 0 {
         _ = writeln!(text, "  nothing protects it");
     }
     text.push('\n');
 }
 
-fn own_waits(
-    policies: &ServerPolicies,
-    uses: Option<&At<Vec<At<String>>>>,
-    settings: &Settings,
+/// How long a call may have to wait in all of these.
+fn longest(
+    rate_limit: Option<&RateLimitSettings>,
+    bulkhead: Option<&BulkheadSettings>,
+    adaptive_limit: Option<&AdaptiveLimitSettings>,
+    pace: Option<&PaceSettings>,
 ) -> Duration {
-    let own = [
-        on(policies.rate_limit.as_ref()).and_then(|policy| policy.wait_at_most.as_deref().copied()),
-        on(policies.bulkhead.as_ref()).and_then(|policy| wait(policy.waiting_room.as_ref())),
-        on(policies.adaptive_limit.as_ref()).and_then(|policy| wait(policy.waiting_room.as_ref())),
-        on(policies.pace.as_ref()).and_then(|policy| wait(policy.waiting_room.as_ref())),
+    let rooms = [
+        bulkhead.and_then(|policy| policy.waiting_room.as_ref()),
+        adaptive_limit.and_then(|policy| policy.waiting_room.as_ref()),
+        pace.and_then(|policy| policy.waiting_room.as_ref()),
     ];
-    let own: Duration = own
-        .into_iter()
-        .flatten()
-        .fold(Duration::ZERO, Duration::saturating_add);
-    own.saturating_add(shared_waits(uses, settings))
-}
-
-fn client_waits(policies: &UpstreamSettings, settings: &Settings) -> Duration {
-    let own = [
-        on(policies.rate_limit.as_ref()).and_then(|policy| policy.wait_at_most.as_deref().copied()),
-        on(policies.bulkhead.as_ref()).and_then(|policy| wait(policy.waiting_room.as_ref())),
-        on(policies.adaptive_limit.as_ref()).and_then(|policy| wait(policy.waiting_room.as_ref())),
-        on(policies.pace.as_ref()).and_then(|policy| wait(policy.waiting_room.as_ref())),
-    ];
-    let own: Duration = own
-        .into_iter()
-        .flatten()
-        .fold(Duration::ZERO, Duration::saturating_add);
-    own.saturating_add(shared_waits(policies.uses.as_ref(), settings))
+    let delay = rate_limit.and_then(|policy| policy.wait_at_most.as_ref());
+    let delay = delay.map_or(Duration::ZERO, |wait| **wait);
+    let rooms = rooms.into_iter().flatten().map(|room| *room.longest_wait);
+    rooms.fold(delay, Duration::saturating_add)
 }
 
 fn shared_waits(uses: Option<&At<Vec<At<String>>>>, settings: &Settings) -> Duration {
-    let shared = crate::check::used(settings, uses).map(|(_, shared)| {
-        let waits = [
-            shared
-                .rate_limit
-                .as_ref()
-                .and_then(|policy| policy.wait_at_most.as_deref().copied()),
-            shared
-                .bulkhead
-                .as_ref()
-                .and_then(|policy| wait(policy.waiting_room.as_ref())),
-            shared
-                .adaptive_limit
-                .as_ref()
-                .and_then(|policy| wait(policy.waiting_room.as_ref())),
-            shared
-                .pace
-                .as_ref()
-                .and_then(|policy| wait(policy.waiting_room.as_ref())),
-        ];
-        waits
-            .into_iter()
-            .flatten()
-            .fold(Duration::ZERO, Duration::saturating_add)
+    let shared = used(settings, uses).map(|(_, shared)| {
+        longest(
+            shared.rate_limit.as_deref(),
+            shared.bulkhead.as_deref(),
+            shared.adaptive_limit.as_deref(),
+            shared.pace.as_deref(),
+        )
     });
     shared.fold(Duration::ZERO, Duration::saturating_add)
-}
-
-fn wait(room: Option<&At<crate::settings::WaitingRoomSettings>>) -> Option<Duration> {
-    room.map(|room| *room.longest_wait)
 }
 
 pub(super) fn of_upstream(text: &mut String, settings: &Settings, policies: &UpstreamSettings) {
     let uses = policies.uses.as_ref();
     rows(text, settings, &CLIENT, &policies.to_json(), uses);
     let Attempts { attempts, time } = worst_case(policies);
-    let waits = client_waits(policies, settings).saturating_mul(attempts);
+    let waits = longest(
+        on(policies.rate_limit.as_ref()),
+        on(policies.bulkhead.as_ref()),
+        on(policies.adaptive_limit.as_ref()),
+        on(policies.pace.as_ref()),
+    );
+    let waits = waits.saturating_add(shared_waits(uses, settings));
+    let waits = waits.saturating_mul(attempts);
     let time = time.map(|time| time.saturating_add(waits));
     let call = on(policies.timeout.as_ref()).map(|timeout| *timeout.headers);
     let bounded = match (time, call) {
         (Some(time), Some(call)) => Some(time.min(call)),
         (one, other) => one.or(other),
     };
-    worst(text, attempts, bounded, "to the response's headers");
+    let whole = whole_body(policies.timeout.as_ref(), Duration::ZERO);
+    worst(text, attempts, bounded, whole);
     text.push('\n');
 }
 
-fn worst(text: &mut String, attempts: u32, time: Option<Duration>, until: &str) {
+/// How long it may be until the body's end, if that is bounded.
+fn whole_body(timeout: Option<&At<Switch<TimeoutSettings>>>, waits: Duration) -> Option<Duration> {
+    let whole = on(timeout)?.whole_body.as_ref()?;
+    Some(whole.saturating_add(waits))
+}
+
+/// `time` is that to the response's headers, `whole` that to the end of its body.
+fn worst(text: &mut String, attempts: u32, time: Option<Duration>, whole: Option<Duration>) {
     let plural = if attempts == 1 { "" } else { "s" };
+    _ = write!(text, "  worst case: {attempts} attempt{plural}, ");
     _ = match time {
-        Some(time) => {
-            writeln!(
-                text,
-                "  worst case: {attempts} attempt{plural}, {} {until}",
-                Time(time)
-            )
-        }
-        None => writeln!(
-            text,
-            "  worst case: {attempts} attempt{plural}, and no bound on their time"
-        ),
+        Some(time) => write!(text, "{} to the response's headers", Time(time)),
+        None => write!(text, "and no bound on their time"),
     };
+    if let Some(whole) = whole {
+        _ = write!(text, ", {} to the end of its body", Time(whole));
+    }
+    text.push('\n');
 }
 
 /// A line for each policy; returns how many.
@@ -232,6 +217,7 @@ fn rows(
     let mut count = 0;
     let mut row = |kind: &str, from: &str, settings: &Value| {
         let shown = match settings {
+            Value::Bool(true) => "by its defaults".to_owned(),
             Value::Object(fields) if fields.is_empty() => "by its defaults".to_owned(),
             Value::Object(fields) => fields_of(fields),
             other => inline(other),
@@ -240,7 +226,7 @@ fn rows(
         count += 1;
     };
     for kind in order {
-        for (name, shared) in crate::check::used(settings, uses) {
+        for (name, shared) in used(settings, uses) {
             if let Some(settings) = shared_json(shared).get(*kind) {
                 row(kind, &format!("  (shared: policy.{name})"), settings);
             }

@@ -11,7 +11,7 @@ use buttress::{Keyed, KeyedBuilder, SettingError};
 use std::fmt::Debug;
 
 /// Settings of a policy.
-pub(super) trait Kind: Clone + PartialEq + Debug + Send + Sync + 'static {
+pub(crate) trait Kind: Clone + PartialEq + Debug + Send + Sync + 'static {
     /// What the file calls it.
     const NAME: &'static str;
 
@@ -37,7 +37,7 @@ pub(super) trait Kind: Clone + PartialEq + Debug + Send + Sync + 'static {
 }
 
 /// What makes a policy follow new settings, once all else is well.
-pub(super) type Adapted = Option<Box<dyn FnOnce()>>;
+pub(crate) type Adapted = Option<Box<dyn FnOnce()>>;
 
 macro_rules! shadow {
     () => {

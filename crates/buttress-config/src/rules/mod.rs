@@ -10,6 +10,7 @@ mod watch;
 
 pub(crate) use compiled::Compiled;
 pub(crate) use current::{Current, OfRoute};
+pub(crate) use kinds::Kind;
 #[cfg(feature = "admin")]
 pub(crate) use registry::Handle;
 pub use status::PolicyStatus;

@@ -122,7 +122,12 @@ impl Setting for HeadersWanted {
     fn schema(_: &mut Definitions) -> Value {
         json!({
             "type": "object",
-            "additionalProperties": { "anyOf": [{ "type": "string" }, { "const": true }] },
+            "additionalProperties": {
+                "anyOf": [
+                    { "type": "string", "pattern": "^[^\\x00-\\x1f\\x7f]*$" },
+                    { "const": true },
+                ],
+            },
         })
     }
 

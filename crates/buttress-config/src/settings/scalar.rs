@@ -255,7 +255,11 @@ impl<T: Setting> Setting for Switch<T> {
     }
 
     fn show(&self) -> Value {
-        self.on().map_or(Value::Bool(false), Setting::show)
+        match self.on().map(Setting::show) {
+            None => Value::Bool(false),
+            Some(Value::Object(fields)) if fields.is_empty() => Value::Bool(true),
+            Some(settings) => settings,
+        }
     }
 
     fn find(&self, field: &str) -> Option<(String, Span)> {

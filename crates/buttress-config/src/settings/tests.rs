@@ -138,7 +138,7 @@ fn any_settings() -> BoxedStrategy<Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     /// Also, what the schema allows can be read.
     #[test]
