@@ -30,6 +30,13 @@ struct Node {
 #[derive(Debug, Default)]
 pub(super) struct Leaf {
     any: Vec<(Rank, usize)>,
+    /// In a box, so that the nodes of a large tree are close together.
+    hosts: Option<Box<Hosts>>,
+}
+
+/// Those that name a host.
+#[derive(Debug, Default)]
+struct Hosts {
     named: HashMap<Box<str>, Vec<(Rank, usize)>>,
     /// By what follows the star.
     under: HashMap<Box<str>, Vec<(Rank, usize)>>,
@@ -105,8 +112,13 @@ impl Leaf {
     pub(super) fn insert(&mut self, number: usize, all: &Conditions) {
         let list = match &all.host {
             None => &mut self.any,
-            Some(Host::Fixed(host)) => self.named.entry(host.clone()).or_default(),
-            Some(Host::Under(end)) => self.under.entry(end.clone()).or_default(),
+            Some(host) => {
+                let hosts = self.hosts.get_or_insert_default();
+                match host {
+                    Host::Fixed(host) => hosts.named.entry(host.clone()).or_default(),
+                    Host::Under(end) => hosts.under.entry(end.clone()).or_default(),
+                }
+            }
         };
         let entry = (all.rank(number), number);
         let place = list.partition_point(|other| *other < entry);
@@ -122,25 +134,37 @@ impl Leaf {
             };
             list.iter().find(holds).copied()
         };
-        let mut found = first(&self.any);
-        if !(self.named.is_empty() && self.under.is_empty())
-            && let Some(host) = host_of(request)
-        {
-            for host in with_and_without_port(&host) {
-                if let Some(list) = self.named.get(host) {
+        let any = first(&self.any);
+        let found = match &self.hosts {
+            Some(hosts) => any.into_iter().chain(hosts.find(request, first)).min(),
+            None => any,
+        };
+        found.map(|(_, number)| number)
+    }
+}
+
+impl Hosts {
+    fn find<B>(
+        &self,
+        request: &Request<B>,
+        first: impl Fn(&[(Rank, usize)]) -> Option<(Rank, usize)>,
+    ) -> Option<(Rank, usize)> {
+        let host = host_of(request)?;
+        let mut found = None;
+        for host in with_and_without_port(&host) {
+            if let Some(list) = self.named.get(host) {
+                found = found.into_iter().chain(first(list)).min();
+            }
+            // A host has 127 labels at most, but whoever sends one need not keep to that.
+            for (dot, _) in host.match_indices('.').take(MOST_LABELS) {
+                if dot > 0
+                    && let Some(list) = self.under.get(&host[dot..])
+                {
                     found = found.into_iter().chain(first(list)).min();
-                }
-                // A host has 127 labels at most, but whoever sends one need not keep to that.
-                for (dot, _) in host.match_indices('.').take(MOST_LABELS) {
-                    if dot > 0
-                        && let Some(list) = self.under.get(&host[dot..])
-                    {
-                        found = found.into_iter().chain(first(list)).min();
-                    }
                 }
             }
         }
-        found.map(|(_, number)| number)
+        found
     }
 }
 

@@ -9,8 +9,8 @@ use crate::routes::{Match, Routes};
 use crate::server::{AnyTrust, Otherwise, Route};
 use crate::settings::{
     AttemptSettings, CriticalityHeaderSettings, CriticalitySettings, DeadlineHeaderSettings,
-    RepeatsSettings, RouteSettings, ServerPolicies, Setting, Settings, SharedPolicies, Switch,
-    TimeoutSettings, TrustSettings, UpstreamSettings,
+    PressureSettings, RepeatsSettings, RouteSettings, ServerPolicies, Setting, Settings,
+    SharedPolicies, Switch, TimeoutSettings, TrustSettings, UpstreamSettings,
 };
 use crate::source::At;
 use crate::upstream::{AnyRepeats, Outgoing, Repeat, Upstream};
@@ -44,7 +44,9 @@ pub(super) fn compile(
     let defaults = settings.defaults();
     let mut stacks = Vec::with_capacity(settings.routes().len() + 1);
     let rest = "server.defaults";
-    stacks.push(route(&mut maker, settings, rest, &defaults).map_err(failed(rest))?);
+    let mut pressures = Vec::new();
+    stacks
+        .push(route(&mut maker, &mut pressures, settings, rest, &defaults).map_err(failed(rest))?);
     let mut known: HashMap<String, usize> = HashMap::new();
     for one in settings.routes() {
         let mut id = format!("route {}", title(one));
@@ -55,7 +57,9 @@ pub(super) fn compile(
             id = format!("{id} ({count})");
         }
         let effective = one.policies.or(&defaults);
-        stacks.push(route(&mut maker, settings, &id, &effective).map_err(failed(&id))?);
+        stacks.push(
+            route(&mut maker, &mut pressures, settings, &id, &effective).map_err(failed(&id))?,
+        );
     }
     let mut upstreams = HashMap::new();
     for (name, _) in settings.upstream.iter().flat_map(|all| all.iter()) {
@@ -119,6 +123,7 @@ struct Chain<'m, 'r, 's> {
     name: Option<&'static str>,
     uses: Vec<&'s str>,
     policies: Vec<Managed>,
+    pressures: &'m mut Vec<(PressureSettings, Managed)>,
 }
 
 impl Chain<'_, '_, '_> {
@@ -132,17 +137,22 @@ impl Chain<'_, '_, '_> {
         Ok(())
     }
 
-    /// One of its kind that looks at the process, and so is the same wherever its settings are.
-    fn of_the_process<K: Kind + Setting>(&mut self, own: Option<&At<Switch<K>>>) -> Made<()> {
-        if let Some(own) = on(own) {
-            let settings = own.show().to_string();
-            let id = match settings.as_str() {
-                "{}" => format!("process/{}", K::NAME),
-                settings => format!("process/{} {settings}", K::NAME),
-            };
-            let policy = self.maker.policy(id, default_name::<K>(), own)?;
-            self.policies.push(policy);
+    /// It looks at the process, and so is the same wherever its settings are.
+    fn pressure(&mut self, own: Option<&At<Switch<PressureSettings>>>) -> Made<()> {
+        let Some(own) = on(own) else { return Ok(()) };
+        let mut known = self.pressures.iter();
+        if let Some((_, policy)) = known.find(|(settings, _)| settings == own) {
+            self.policies.push(policy.clone());
+            return Ok(());
         }
+        let settings = own.show().to_string();
+        let id = match settings.as_str() {
+            "{}" => "process/pressure".to_owned(),
+            settings => format!("process/pressure {settings}"),
+        };
+        let policy = self.maker.policy(id, "pressure", own)?;
+        self.pressures.push((own.clone(), policy.clone()));
+        self.policies.push(policy);
         Ok(())
     }
 
@@ -189,6 +199,7 @@ fn default_name<K: Kind>() -> &'static str {
 
 fn route(
     maker: &mut Maker<'_>,
+    pressures: &mut Vec<(PressureSettings, Managed)>,
     settings: &Settings,
     id: &str,
     policies: &ServerPolicies,
@@ -200,8 +211,9 @@ fn route(
         name: None,
         uses: uses(policies.uses.as_ref()),
         policies: Vec::new(),
+        pressures,
     };
-    chain.of_the_process(policies.pressure.as_ref())?;
+    chain.pressure(policies.pressure.as_ref())?;
     chain.own(policies.deadline_shedder.as_ref())?;
     chain.shared(
         |shared| shared.rate_limit.as_ref(),
@@ -288,6 +300,7 @@ fn upstream(
         name: Some(policy_name(name, "upstream")),
         uses: uses(all.uses.as_ref()),
         policies: Vec::new(),
+        pressures: &mut Vec::new(),
     };
     chain.own(all.circuit_breaker.as_ref())?;
     chain.own(all.throttle.as_ref())?;
