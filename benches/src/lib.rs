@@ -17,6 +17,7 @@
 pub mod adaptive;
 pub mod breaker;
 pub mod coalesce;
+pub mod configured;
 pub mod health;
 pub mod hedge;
 pub mod inner;

@@ -86,8 +86,14 @@ impl Line {
 
     /// One line of JSON.
     pub fn json(&self) -> String {
+        // What a configuration costs is a difference, whatever it configures.
+        let extra = if self.peer == "in_code" {
+            format!(r#","ours_extra_ns":{:.1}"#, self.ours_ns - self.peer_ns)
+        } else {
+            String::new()
+        };
         format!(
-            r#"{{"subject":"{}","ours_ns":{:.1},"peer":"{}","peer_ns":{:.1},"ratio":{:.3},"ours_allocs":{},"peer_allocs":{}}}"#,
+            r#"{{"subject":"{}","ours_ns":{:.1},"peer":"{}","peer_ns":{:.1},"ratio":{:.3},"ours_allocs":{},"peer_allocs":{}{extra}}}"#,
             self.subject,
             self.ours_ns,
             self.peer,

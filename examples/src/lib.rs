@@ -5,6 +5,7 @@
 //! what they serve is here, so that the tests serve the same.
 
 pub mod downstream;
+pub mod gateway;
 pub mod grpc;
 pub mod grpc_client;
 pub mod health;

@@ -1,5 +1,5 @@
 //! A short run of the example about overload, over real sockets. What it reaches depends on the
-//! machine; what is tested does not.
+//! machine, so that is tested on virtual time, in the layers' own tests.
 #![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
@@ -15,11 +15,11 @@ use std::collections::BTreeSet;
 const LOADS: [f64; 5] = [0.5, 1.0, 2.0, 5.0, 10.0];
 
 #[tokio::test]
-async fn a_run_says_what_came_of_it_and_the_layers_answer_more() {
+async fn a_run_says_what_came_of_it_at_each_load() {
     let name = format!("buttress-overload-{}.svg", std::process::id());
     let svg = std::env::temp_dir().join(name);
     let output = built("overload")
-        .args(["--seconds", "30", "--json", "--svg"])
+        .args(["--seconds", "10", "--json", "--svg"])
         .arg(&svg)
         .output()
         .await
@@ -55,11 +55,6 @@ async fn a_run_says_what_came_of_it_and_the_layers_answer_more() {
         let goodput = run["goodput_of_peak"].as_f64().unwrap();
         assert!((0.0..=1.0).contains(&goodput), "{run}");
     }
-    let goodput = |run: &Value| run["goodput_of_peak"].as_f64().unwrap();
-    // In a debug build the machine itself may be too slow for ten times the capacity.
-    let overloaded = |runs: &[Value]| runs.iter().map(goodput).sum::<f64>();
-    assert!(overloaded(&runs[7..]) > overloaded(&runs[2..5]), "{text}");
-    assert!(runs[9]["refusal_us"].as_f64().unwrap() > 0.0);
     assert_eq!(runs[4]["refusal_us"], Value::Null, "nobody refuses");
 }
 

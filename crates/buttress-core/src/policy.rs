@@ -144,6 +144,19 @@ pub trait Permit {
     fn quotas(&self, each: &mut dyn FnMut(&Quota)) {
         let _ = each;
     }
+
+    /// Whether this permit's policy wants to know the outcome. Where that depends on which policy it
+    /// is, [`WANTS_OUTCOME`](Self::WANTS_OUTCOME) is true, and this says more.
+    #[inline]
+    fn wants_outcome(&self) -> bool {
+        Self::WANTS_OUTCOME
+    }
+
+    /// Whether nothing comes of keeping it: completing it and dropping it do nothing, and it
+    /// announces nothing. Who keeps many permits need not keep this one.
+    fn is_idle(&self) -> bool {
+        false
+    }
 }
 
 /// Holds nothing and learns nothing.
@@ -151,6 +164,10 @@ impl Permit for () {
     const WANTS_OUTCOME: bool = false;
 
     fn complete(self, _: Outcome, _: &Now) {}
+
+    fn is_idle(&self) -> bool {
+        true
+    }
 }
 
 /// A policy of which [`Keyed`](crate::Keyed) can hold one for each key.

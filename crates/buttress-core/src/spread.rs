@@ -33,6 +33,11 @@ impl<T> Spread<T> {
         }
     }
 
+    /// Whether both are the same value, and not only equal.
+    pub fn ptr_eq(one: &Self, other: &Self) -> bool {
+        Arc::ptr_eq(&one.counts, &other.counts)
+    }
+
     /// A reference for one call.
     #[inline]
     pub fn here(&self) -> Here<T> {
@@ -63,6 +68,13 @@ impl<T> Deref for Spread<T> {
 /// A reference that [`Spread::here`] makes.
 #[derive(Debug)]
 pub struct Here<T>(Arc<Count<T>>);
+
+/// Another reference for the same call.
+impl<T> Clone for Here<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
 
 impl<T> Deref for Here<T> {
     type Target = T;

@@ -369,3 +369,33 @@ async fn the_clock_of_a_timeout_includes_the_wait_for_a_slot() {
     );
     assert_eq!((slots.in_flight(), slots.waiting()), (0, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_off_bounds_nothing_and_touches_nothing() {
+    let sees = service_fn(|request: Request<Empty<Bytes>>| async move {
+        sleep(millis(40_000_000)).await;
+        let mut response = Response::new(Full::new(Bytes::from("late")));
+        let deadline = Deadline::of(request.extensions()).is_some();
+        response.extensions_mut().insert(deadline);
+        Ok::<_, Infallible>(response)
+    });
+    let layers = (IncomingDeadline::off(), Timeout::off());
+    let mut request = Request::new(Empty::<Bytes>::new());
+    let header = HeaderValue::from_static("1m");
+    request.headers_mut().insert("grpc-timeout", header);
+    let response = layers.layer(sees).oneshot(request).await.unwrap();
+    assert_eq!(response.extensions().get(), Some(&false));
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, "late");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_of_any_body_bounds_the_head_as_before() {
+    let never = service_fn(|_: Request<Empty<Bytes>>| async move {
+        std::future::pending::<Result<Response<Full<Bytes>>, Infallible>>().await
+    });
+    let timeout = Timeout::new(millis(100)).unwrap().any_body();
+    let request = Request::new(Empty::<Bytes>::new());
+    let response = timeout.layer(never).oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
+}

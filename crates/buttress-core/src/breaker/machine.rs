@@ -297,6 +297,31 @@ impl Machine {
         self.tell(ledger);
     }
 
+    pub(super) fn take_over(&self, before: &Self, now: &Now) {
+        let (word, left) = {
+            let _ledger = before.ledger.lock();
+            let at = before.settings.since_anchor(now);
+            (before.word(), before.gate.load(Relaxed).saturating_sub(at))
+        };
+        let mut ledger = self.ledger.lock();
+        let at = self.settings.since_anchor(now);
+        let phase = if word.phase() == Phase::Closed {
+            Phase::Closed
+        } else {
+            // The probes of a half-open one are the other breaker's, so they begin anew.
+            let open = word.phase() == Phase::Open;
+            let until = at.saturating_add(if open { left } else { 0 });
+            ledger.opened_until(at, until);
+            self.gate.store(until, Relaxed);
+            Phase::Open
+        };
+        if self.word().phase() != phase || self.word().mode() != word.mode() {
+            let next = self.word().next(word.mode(), phase);
+            self.change(&mut ledger, next, Cause::ByHand, at, now);
+            self.tell(ledger);
+        }
+    }
+
     /// What the next call meets.
     fn word_at(&self, at: u64) -> Word {
         let word = self.word();

@@ -142,6 +142,15 @@ impl Breaker {
         self.machine.set_mode(Mode::MetricsOnly, false, now);
     }
 
+    /// Goes on from where another breaker is, whose settings may be others: it is in the same mode,
+    /// and if that one is open, so is this one, for as long as that one would have been. One that is
+    /// half-open is so here with the next call. The windows stay empty.
+    ///
+    /// For a breaker whose settings change while it is in use.
+    pub fn take_over(&self, before: &Self, now: &Now) {
+        self.machine.take_over(&before.machine, now);
+    }
+
     fn with(settings: Checked) -> Self {
         Self {
             machine: Arc::new(Machine::new(Arc::new(settings), false)),

@@ -155,6 +155,15 @@ impl<A: Permit, B: Permit> Permit for Both<A, B> {
         self.0.quotas(each);
         self.1.quotas(each);
     }
+
+    #[inline]
+    fn wants_outcome(&self) -> bool {
+        self.0.wants_outcome() || self.1.wants_outcome()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.0.is_idle() && self.1.is_idle()
+    }
 }
 
 /// A call that waits for one of two policies, while it holds what the earlier one gave.

@@ -91,4 +91,14 @@ impl<P: Permit> Permit for Option<P> {
             permit.quotas(each);
         }
     }
+
+    #[inline]
+    fn wants_outcome(&self) -> bool {
+        self.as_ref().is_some_and(Permit::wants_outcome)
+    }
+
+    #[inline]
+    fn is_idle(&self) -> bool {
+        self.as_ref().is_none_or(Permit::is_idle)
+    }
 }

@@ -2,8 +2,8 @@
 
 use super::shared::Shared;
 use crate::sync::AtomicUsize;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::thread::available_parallelism;
 
 /// Slots that one thread's calls gave back, and that its next calls take without touching what
@@ -92,10 +92,14 @@ const MOST: usize = 4;
 /// How many shelves suffice for this machine: more than it has processors, so that two threads
 /// seldom share one, and few enough to search.
 pub(crate) fn enough_for_this_machine() -> usize {
+    // On Linux the question is answered by reading files, and a bulkhead is made for each new key.
+    static ENOUGH: OnceLock<usize> = OnceLock::new();
     if cfg!(loom) {
         return 2;
     }
-    available_parallelism().map_or(4, |processors| (4 * processors.get()).min(32))
+    *ENOUGH.get_or_init(|| {
+        available_parallelism().map_or(4, |processors| (4 * processors.get()).min(32))
+    })
 }
 
 /// A number that differs from thread to thread.

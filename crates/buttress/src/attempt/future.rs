@@ -17,16 +17,29 @@ use std::task::{Context, Poll, ready};
 pub struct IncomingAttemptFuture<F> {
     #[pin]
     future: F,
-    attempt: Attempt,
-    marker: HeaderName,
+    mark: AttemptMark,
 }
 
 impl<F> IncomingAttemptFuture<F> {
-    pub(super) const fn new(future: F, attempt: Attempt, marker: HeaderName) -> Self {
-        Self {
-            future,
-            attempt,
-            marker,
+    pub(super) const fn new(future: F, mark: AttemptMark) -> Self {
+        Self { future, mark }
+    }
+}
+
+/// Marks the answer of a call if somebody gave up retrying on its behalf.
+#[derive(Debug)]
+pub struct AttemptMark {
+    pub(super) attempt: Attempt,
+    pub(super) marker: HeaderName,
+}
+
+impl AttemptMark {
+    /// Marks `response` if it is a failure after retries that were given up.
+    #[inline]
+    pub fn mark<B>(&self, response: &mut Response<B>) {
+        if self.attempt.is_given_up() && is_failure(response) {
+            let is_grpc = is_grpc(response.headers());
+            forbid_retries(response.headers_mut(), &self.marker, is_grpc);
         }
     }
 }
@@ -41,12 +54,8 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut result = ready!(this.future.poll(context));
-        if let Ok(response) = &mut result
-            && this.attempt.is_given_up()
-            && is_failure(response)
-        {
-            let is_grpc = is_grpc(response.headers());
-            forbid_retries(response.headers_mut(), this.marker, is_grpc);
+        if let Ok(response) = &mut result {
+            this.mark.mark(response);
         }
         Poll::Ready(result)
     }

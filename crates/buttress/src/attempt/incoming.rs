@@ -1,4 +1,4 @@
-use super::future::IncomingAttemptFuture;
+use super::future::{AttemptMark, IncomingAttemptFuture};
 use super::{Attempt, header_name};
 use buttress_core::SettingError;
 use buttress_core::attempt_header::{GRPC_PREVIOUS_ATTEMPTS, parse_attempts};
@@ -63,6 +63,15 @@ impl IncomingAttempt {
         Ok(Self { marker, ..self })
     }
 
+    /// Gives a request its [`Attempt`], as the layer does: for services that have no place for one
+    /// more layer. What comes back is asked to [mark](AttemptMark::mark) the answer.
+    pub fn begin<B>(&self, request: &mut Request<B>) -> AttemptMark {
+        let attempt = Attempt::after(self.read(request.headers()));
+        attempt.clone().put(request.extensions_mut());
+        let marker = self.marker.clone();
+        AttemptMark { attempt, marker }
+    }
+
     fn read(&self, headers: &HeaderMap) -> u32 {
         let attempts = |name: &HeaderName| {
             let value = headers.get(name)?;
@@ -98,6 +107,13 @@ pub struct IncomingAttemptService<S> {
     settings: IncomingAttempt,
 }
 
+impl<S> IncomingAttemptService<S> {
+    /// The service inside, without what is around it.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
 impl<S, B, R> Service<Request<B>> for IncomingAttemptService<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
@@ -112,9 +128,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let attempt = Attempt::after(self.settings.read(request.headers()));
-        attempt.clone().put(request.extensions_mut());
-        let marker = self.settings.marker.clone();
-        IncomingAttemptFuture::new(self.inner.call(request), attempt, marker)
+        let mark = self.settings.begin(&mut request);
+        IncomingAttemptFuture::new(self.inner.call(request), mark)
     }
 }

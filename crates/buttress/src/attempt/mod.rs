@@ -18,7 +18,7 @@
 mod future;
 mod incoming;
 
-pub use future::IncomingAttemptFuture;
+pub use future::{AttemptMark, IncomingAttemptFuture};
 pub use incoming::{IncomingAttempt, IncomingAttemptService};
 
 use buttress_core::SettingError;

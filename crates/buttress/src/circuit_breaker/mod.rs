@@ -145,6 +145,12 @@ impl CircuitBreaker {
         self.breaker.metrics_only(&now());
     }
 
+    /// Goes on from where another breaker is, whose settings may be others: in the same mode, and
+    /// open for as long as that one would have been. The windows stay empty.
+    pub fn take_over(&self, before: &Self) {
+        self.breaker.take_over(&before.breaker, &now());
+    }
+
     /// The changes of the state from now on, in order. Each is also one event of `tracing`; calls
     /// are none.
     pub fn transitions(&self) -> Transitions {

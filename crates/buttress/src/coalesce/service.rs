@@ -33,6 +33,11 @@ impl<S, K, Pr> CoalesceService<S, K, Pr> {
     pub const fn inner(&self) -> &S {
         &self.inner
     }
+
+    /// The service inside, without what is around it.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
 }
 
 impl<S: Clone, K: Clone, Pr> Clone for CoalesceService<S, K, Pr> {

@@ -92,6 +92,21 @@ impl<T, L> IncomingCriticality<T, L> {
         }
     }
 
+    /// Puts a request's criticality into its extensions, and takes a header off that is not to be
+    /// believed, as the layer does: for services that have no place for one more layer.
+    pub fn mark<B>(&self, request: &mut Request<B>)
+    where
+        T: Trust<Request<B>>,
+        L: Look<Request<B>>,
+    {
+        let criticality = self.stated(request).unwrap_or_else(|| {
+            // So that whoever passes the request on does not pass on what a stranger wrote.
+            request.headers_mut().remove(&self.header);
+            self.otherwise.criticality(request)
+        });
+        criticality.put(request.extensions_mut());
+    }
+
     /// What the request's header says, if that is to be believed.
     fn stated<B>(&self, request: &Request<B>) -> Option<Criticality>
     where
@@ -139,13 +154,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> S::Future {
-        let settings = &self.settings;
-        let criticality = settings.stated(&request).unwrap_or_else(|| {
-            // So that whoever passes the request on does not pass on what a stranger wrote.
-            request.headers_mut().remove(&settings.header);
-            settings.otherwise.criticality(&request)
-        });
-        criticality.put(request.extensions_mut());
+        self.settings.mark(&mut request);
         self.inner.call(request)
     }
 }

@@ -41,6 +41,16 @@ impl OutgoingCriticality {
     }
 }
 
+impl OutgoingCriticality {
+    /// Writes the header on a request, as the layer does: for services that have no place for one
+    /// more layer.
+    pub fn write<B>(&self, request: &mut Request<B>) {
+        let criticality = Criticality::of(request.extensions());
+        let value = HeaderValue::from_static(criticality.name());
+        request.headers_mut().insert(self.header.clone(), value);
+    }
+}
+
 impl Default for OutgoingCriticality {
     fn default() -> Self {
         Self::new()
@@ -79,10 +89,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> S::Future {
-        let criticality = Criticality::of(request.extensions());
-        let value = HeaderValue::from_static(criticality.name());
-        let name = self.settings.header.clone();
-        request.headers_mut().insert(name, value);
+        self.settings.write(&mut request);
         self.inner.call(request)
     }
 }

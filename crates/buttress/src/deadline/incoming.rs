@@ -61,6 +61,16 @@ impl IncomingDeadline {
         })
     }
 
+    /// Reads nothing and bounds nothing. For a stack in which a setting decides, so that its type is
+    /// the same with and without deadlines.
+    pub const fn off() -> Self {
+        Self {
+            longest: Duration::MAX,
+            header: None,
+            name: "deadline",
+        }
+    }
+
     /// The header in which HTTP requests carry the time that they have: a whole number of
     /// milliseconds. By default none is read.
     ///
@@ -141,6 +151,13 @@ pub struct IncomingDeadlineService<S, Pr = Http> {
     protocol: Pr,
 }
 
+impl<S, Pr> IncomingDeadlineService<S, Pr> {
+    /// The service inside, without what is around it.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
 impl<S, Pr, B> Service<Request<B>> for IncomingDeadlineService<S, Pr>
 where
     S: Service<Request<B>>,
@@ -157,14 +174,25 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let arrival = clock::at_arrival();
+        if self.settings.longest == Duration::MAX {
+            let stop = Stop::never(self.settings.name);
+            let context = self.protocol.remember(&request);
+            let scope = clock::Arrival::at(arrival);
+            let future = self.inner.call(request);
+            drop(scope);
+            let protocol = self.protocol.clone();
+            return TimeoutFuture::new(future, arrival, stop, HeadersOnly, protocol, context);
+        }
         let stop = match self.settings.read(&request) {
             Ok(time) => self.settings.stop(arrival, time, &request),
             Err(reason) => Stop::new(arrival, reason, self.settings.name),
         };
-        if stop.at <= arrival {
+        if stop.has_come(arrival) {
             return TimeoutFuture::refused(self.protocol.refuse(request, stop.rejection()));
         }
-        Deadline::at(stop.at).put(request.extensions_mut());
+        if let Some(at) = stop.at {
+            Deadline::at(at).put(request.extensions_mut());
+        }
         let context = self.protocol.remember(&request);
         let scope = clock::Arrival::at(arrival);
         let future = self.inner.call(request);

@@ -51,7 +51,9 @@ impl OutgoingDeadline {
         Ok(Self { form })
     }
 
-    fn write<B>(&self, request: &mut Request<B>) {
+    /// Writes the header on a request, as the layer does: for services that have no place for one
+    /// more layer.
+    pub fn write<B>(&self, request: &mut Request<B>) {
         let Some(deadline) = Deadline::of(request.extensions()) else {
             return;
         };

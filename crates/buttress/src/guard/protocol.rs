@@ -97,7 +97,7 @@ mod http {
                 }
             };
             tell_quotas(&permit, response.headers_mut());
-            let verdict = if P::WANTS_OUTCOME {
+            let verdict = if P::WANTS_OUTCOME && permit.wants_outcome() {
                 match classifier.classify_response(&response) {
                     ClassifiedResponse::Ready(Ok(())) => Verdict::Known(Outcome::Success),
                     ClassifiedResponse::Ready(Err(class)) => Verdict::Known(class.into()),

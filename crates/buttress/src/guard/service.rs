@@ -36,6 +36,11 @@ impl<S, P, Pr> Guard<S, P, Pr> {
     pub const fn inner(&self) -> &S {
         &self.inner
     }
+
+    /// The service inside, without what is around it.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
 }
 
 impl<S, P, Pr, Req> Service<Req> for Guard<S, P, Pr>

@@ -53,7 +53,7 @@ impl HedgeBuilder {
     /// default the protocol says which ones may be repeated: with `Http` idempotent methods, and
     /// requests with an `Idempotency-Key`.
     pub fn repeats_all(self) -> HedgeBuilder<Everything> {
-        self.repeats(Everything)
+        self.repeats_by(Everything)
     }
 
     /// Hedges those requests for which `function` is true, instead of those of which the protocol
@@ -75,10 +75,12 @@ impl HedgeBuilder {
     where
         F: Fn(&Req) -> bool,
     {
-        self.repeats(function)
+        self.repeats_by(function)
     }
 
-    fn repeats<Q>(self, repeats: Q) -> HedgeBuilder<Q> {
+    /// Lets those requests be repeated of which a [`Repeats`](crate::retry::Repeats) of your own
+    /// says so: where a setting chooses among several.
+    pub fn repeats_by<Q>(self, repeats: Q) -> HedgeBuilder<Q> {
         HedgeBuilder {
             after: self.after,
             quantile: self.quantile,

@@ -54,7 +54,7 @@ impl RetryBuilder {
     /// Lets every request be repeated: for routes of which you know that doing it twice does no
     /// harm. By default the protocol says which ones may be.
     pub fn repeats_all(self) -> RetryBuilder<Everything> {
-        self.repeats(Everything)
+        self.repeats_by(Everything)
     }
 
     /// Lets those requests be repeated for which `function` is true, instead of those of which the
@@ -76,10 +76,12 @@ impl RetryBuilder {
     where
         F: Fn(&Req) -> bool,
     {
-        self.repeats(function)
+        self.repeats_by(function)
     }
 
-    fn repeats<Q>(self, repeats: Q) -> RetryBuilder<Q> {
+    /// Lets those requests be repeated of which a [`Repeats`](crate::retry::Repeats) of your own
+    /// says so: where a setting chooses among several.
+    pub fn repeats_by<Q>(self, repeats: Q) -> RetryBuilder<Q> {
         RetryBuilder {
             name: self.name,
             rules: self.rules,

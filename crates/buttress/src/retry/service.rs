@@ -36,6 +36,11 @@ impl<S, Pr, R> RetryService<S, Pr, R> {
     pub const fn inner(&self) -> &S {
         &self.inner
     }
+
+    /// The service inside, without what is around it.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
 }
 
 impl<S, Pr, R, Req> Service<Req> for RetryService<S, Pr, R>

@@ -32,6 +32,17 @@ impl MarkArrival {
     }
 }
 
+impl MarkArrival {
+    /// Marks a request, as the layer does: for services that have no place for one more layer.
+    pub fn mark<B>(&self, request: &mut Request<B>) {
+        if request.extensions().get::<Arrived>().is_none() {
+            request
+                .extensions_mut()
+                .insert(Arrived(clock::at_arrival()));
+        }
+    }
+}
+
 impl<S> Layer<S> for MarkArrival {
     type Service = MarkArrivalService<S>;
 

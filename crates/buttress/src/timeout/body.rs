@@ -1,7 +1,7 @@
 use super::protocol::BodyLimits;
 use crate::body::AnswerBody;
 use crate::clock;
-use crate::timer::{Alarm, Step, has_passed};
+use crate::timer::{BoxedAlarm, Step, has_passed};
 use buttress_core::{Reason, Rejection};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -23,8 +23,7 @@ pub struct TimeoutBody<B> {
     until: Option<Instant>,
     /// When the wait for the next frame is too long; set when it begins.
     idle_until: Option<Instant>,
-    #[pin]
-    alarm: Alarm,
+    alarm: BoxedAlarm,
 }
 
 impl<B> TimeoutBody<B> {
@@ -36,7 +35,7 @@ impl<B> TimeoutBody<B> {
             idle: limits.idle,
             until: limits.whole.map(|longest| arrival + longest),
             idle_until: None,
-            alarm: Alarm::new(),
+            alarm: BoxedAlarm::new(),
         }
     }
 }
@@ -50,7 +49,7 @@ impl<B> From<Bytes> for TimeoutBody<B> {
             idle: None,
             until: None,
             idle_until: None,
-            alarm: Alarm::new(),
+            alarm: BoxedAlarm::new(),
         }
     }
 }

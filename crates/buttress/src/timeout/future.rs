@@ -108,8 +108,8 @@ where
             // The response first: if it is there together with the deadline, it wins.
             match future.poll(task) {
                 Poll::Ready(result) => Step::Done(Some(result)),
-                Poll::Pending if has_passed(stop.at) => Step::Done(None),
-                Poll::Pending => Step::PendingUntil(Some(stop.at)),
+                Poll::Pending if stop.at.is_some_and(has_passed) => Step::Done(None),
+                Poll::Pending => Step::PendingUntil(stop.at),
             }
         }));
         let Some((limits, context)) = rest.take() else {

@@ -71,6 +71,37 @@ impl Timeout {
 }
 
 #[cfg(feature = "http")]
+impl Timeout {
+    /// Bounds nothing. For a stack in which a setting decides, so that its type is the same with
+    /// and without a timeout.
+    pub const fn off() -> Timeout<BodyLimits> {
+        Timeout {
+            name: "timeout",
+            headers: Duration::MAX,
+            sets_deadline: false,
+            limits: BodyLimits {
+                idle: None,
+                whole: None,
+            },
+        }
+    }
+
+    /// The same timeout, with the type of one that bounds the body as well, for the same reason as
+    /// [`off`](Self::off).
+    pub const fn any_body(self) -> Timeout<BodyLimits> {
+        Timeout {
+            name: self.name,
+            headers: self.headers,
+            sets_deadline: self.sets_deadline,
+            limits: BodyLimits {
+                idle: None,
+                whole: None,
+            },
+        }
+    }
+}
+
+#[cfg(feature = "http")]
 impl<L: Into<BodyLimits> + Copy> Timeout<L> {
     /// Also bounds each wait for the body's next frame. The body's error is then boxed, because it
     /// may be the [`Rejection`](crate::Rejection); such an error breaks the connection off. HTTP
@@ -125,6 +156,11 @@ impl From<HeadersOnly> for BodyLimits {
 }
 
 impl<L> Timeout<L> {
+    #[inline]
+    pub(super) fn is_off(&self) -> bool {
+        self.headers == Duration::MAX
+    }
+
     /// Gives a request without a [`Deadline`](crate::Deadline) one, so that everything further in
     /// knows it: an [`OutgoingDeadline`](crate::OutgoingDeadline) for instance. Off by default,
     /// because storing it in the request allocates. HTTP only.

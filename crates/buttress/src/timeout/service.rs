@@ -28,6 +28,11 @@ impl<S, Pr, L> TimeoutService<S, Pr, L> {
     pub const fn inner(&self) -> &S {
         &self.inner
     }
+
+    /// The service inside, without what is around it.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
 }
 
 impl<S, Pr, L, Req> Service<Req> for TimeoutService<S, Pr, L>
@@ -49,6 +54,9 @@ where
     fn call(&mut self, mut request: Req) -> Self::Future {
         let arrival = clock::at_arrival();
         let timeout = &self.timeout;
+        if timeout.is_off() {
+            return self.pass_through(request, arrival);
+        }
         // A year at most, so that this does not overflow any platform's clock.
         let own = arrival + timeout.headers;
         let deadline = self
@@ -58,7 +66,7 @@ where
             Some(earlier) => Stop::new(earlier, Reason::DeadlinePassed, timeout.name),
             None => Stop::new(own, Reason::TimedOut, timeout.name),
         };
-        if stop.at <= arrival {
+        if stop.has_come(arrival) {
             return TimeoutFuture::refused(self.protocol.refuse(request, stop.rejection()));
         }
         let context = self.protocol.remember(&request);
@@ -70,17 +78,56 @@ where
     }
 }
 
+impl<S, Pr, L: Copy> TimeoutService<S, Pr, L> {
+    /// Bounds nothing but what a body's limits say.
+    #[inline]
+    fn pass_through<Req>(&mut self, request: Req, arrival: Instant) -> TimeoutFuture<S, Pr, L, Req>
+    where
+        S: Service<Req>,
+        Pr: TimeoutProtocol<Req, S::Response, S::Error, L>,
+    {
+        let context = self.protocol.remember(&request);
+        let scope = clock::Arrival::at(arrival);
+        let future = self.inner.call(request);
+        drop(scope);
+        let (stop, limits) = (Stop::never(self.timeout.name), self.timeout.limits);
+        TimeoutFuture::new(
+            future,
+            arrival,
+            stop,
+            limits,
+            self.protocol.clone(),
+            context,
+        )
+    }
+}
+
 /// When a call is stopped, and why.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stop {
-    pub(crate) at: Instant,
+    /// Nothing if it never is.
+    pub(crate) at: Option<Instant>,
     pub(crate) name: &'static str,
     reason: Reason,
 }
 
 impl Stop {
     pub(crate) const fn new(at: Instant, reason: Reason, name: &'static str) -> Self {
+        let at = Some(at);
         Self { at, name, reason }
+    }
+
+    pub(crate) const fn never(name: &'static str) -> Self {
+        Self {
+            at: None,
+            name,
+            reason: Reason::TimedOut,
+        }
+    }
+
+    /// Whether it is so late already.
+    pub(crate) fn has_come(self, now: Instant) -> bool {
+        self.at.is_some_and(|at| at <= now)
     }
 
     pub(crate) const fn rejection(self) -> Rejection {

@@ -28,6 +28,11 @@ impl<S> StaleIfErrorService<S> {
     pub const fn inner(&self) -> &S {
         &self.inner
     }
+
+    /// The service inside, without what is around it.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
 }
 
 impl<S, Req, B> Service<Request<Req>> for StaleIfErrorService<S>

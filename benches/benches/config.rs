@@ -1,0 +1,80 @@
+//! What do rules of a file cost: finding the one for a request, with ten routes and with ten
+//! thousand, and reading, checking and putting into force a file of a thousand?
+#![allow(missing_docs, reason = "criterion's macros make functions without any")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "it measures, and stops where it cannot go on"
+)]
+
+use buttress_config::routes::{Match, Routes};
+use buttress_config::{Document, Format, Rules};
+use criterion::{Criterion, criterion_group, criterion_main};
+use http::Request;
+use std::fmt::Write as _;
+use std::hint::black_box;
+
+fn lookup(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("config/lookup");
+    for count in [10, 10_000] {
+        let matches: Vec<Match> = (0..count)
+            .map(|number| {
+                let mut wanted = Match::default();
+                wanted.path = Some(format!("/tenant{number}/orders/{{id}}"));
+                wanted
+            })
+            .collect();
+        let routes = Routes::new(&matches).unwrap();
+        // As many in each, so that it is the table that is measured and not the memory's distance.
+        let requests: Vec<Request<()>> = (0..10)
+            .map(|number| {
+                let path = format!("/tenant{}/orders/4711", number * count / 10);
+                Request::get(path).body(()).unwrap()
+            })
+            .collect();
+        let mut number = 0;
+        group.bench_function(format!("{count} routes"), |bencher| {
+            bencher.iter(|| {
+                number = (number + 1) % requests.len();
+                black_box(routes.find(&requests[number]))
+            });
+        });
+    }
+    group.finish();
+}
+
+fn file(edit: u32) -> String {
+    let mut text = String::new();
+    for number in 0..1_000 {
+        let _ = write!(
+            text,
+            "[[server.route]]\nmatch = {{ method = \"GET\", path = \"/tenant{number}/{{id}}\" }}\n\
+             bulkhead = {}\nrate_limit = {{ rate = \"100/s\", by = \"header:x-user\" }}\n\
+             timeout = \"{}ms\"\n",
+            64 + edit % 2,
+            300 + edit % 2,
+        );
+    }
+    text
+}
+
+fn reload(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("config/reload");
+    group.sample_size(20);
+    let texts = [file(0), file(1)];
+    let parse = |text: &str| Document::parse("rules.toml", text, Format::Toml).unwrap();
+    let rules = Rules::new(parse(&texts[0])).unwrap();
+    let mut edit = 0;
+    group.bench_function("1000 routes, each of which changes", |bencher| {
+        bencher.iter(|| {
+            edit = 1 - edit;
+            rules.replace(parse(&texts[edit])).unwrap()
+        });
+    });
+    group.bench_function("1000 routes, reading and checking alone", |bencher| {
+        bencher.iter(|| parse(black_box(&texts[0])));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, lookup, reload);
+criterion_main!(benches);

@@ -1,0 +1,147 @@
+//! What changes something.
+
+use super::Admin;
+use super::problem::Problem;
+use super::token::Token;
+use crate::policy::AnyOf;
+use crate::problem::nearest;
+use crate::rules::{Handle, Reload};
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{ConnectInfo, State};
+use axum::{Extension, Json};
+use buttress::CircuitBreaker;
+use buttress::key::PeerAddress;
+use http::Extensions;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Who asks, as logs say it.
+#[derive(Clone, Debug)]
+pub(super) struct Who(Arc<str>);
+
+impl Who {
+    pub(super) fn of_token(token: &Token) -> Self {
+        Self(Arc::clone(&token.name))
+    }
+
+    pub(super) fn of_connection(extensions: &Extensions) -> Self {
+        if let Some(ConnectInfo(address)) = extensions.get::<ConnectInfo<SocketAddr>>() {
+            return Self(address.to_string().into());
+        }
+        match extensions.get() {
+            Some(PeerAddress(address)) => Self(address.to_string().into()),
+            None => Self("somebody".into()),
+        }
+    }
+}
+
+type Answer = Result<Json<Value>, Problem>;
+type Body = Result<Bytes, BytesRejection>;
+
+pub(super) async fn breaker(State(admin): State<Admin>, who: Extension<Who>, body: Body) -> Answer {
+    let body = read(body)?;
+    let name = policy_in(&body)?;
+    let change: fn(&CircuitBreaker) = match body.get("action").and_then(Value::as_str) {
+        Some("open") => CircuitBreaker::force_open,
+        Some("close") => CircuitBreaker::force_close,
+        Some("reset") => CircuitBreaker::reset,
+        Some("disable") => CircuitBreaker::disable,
+        Some("metrics_only") => CircuitBreaker::metrics_only,
+        _ => {
+            let allowed = "`action` must be open, close, reset, disable or metrics_only";
+            return Err(Problem::body(allowed));
+        }
+    };
+    let breaker = find(&admin, name, |handle| match handle {
+        Handle::Policy(_, policy) => match policy.policy().policy() {
+            AnyOf::Breaker(breaker) => Some(breaker.clone()),
+            _ => None,
+        },
+        _ => None,
+    })?;
+    let before = breaker.state().name();
+    change(&breaker);
+    let after = breaker.state().name();
+    tell(&who, "breaker", name, before, after);
+    Ok(Json(
+        json!({ "policy": name, "before": before, "after": after }),
+    ))
+}
+
+pub(super) async fn shadow(State(admin): State<Admin>, who: Extension<Who>, body: Body) -> Answer {
+    let body = read(body)?;
+    let name = policy_in(&body)?;
+    let Some(shadow) = body.get("shadow").and_then(Value::as_bool) else {
+        return Err(Problem::body("`shadow` must be true or false"));
+    };
+    let policy = find(&admin, name, |handle| match handle {
+        Handle::Policy(_, policy) => Some(policy.clone()),
+        _ => None,
+    })?;
+    let word = |enforced| if enforced { "enforced" } else { "shadow" };
+    let before = word(policy.is_enforced());
+    if shadow {
+        policy.observe();
+    } else {
+        policy.enforce();
+    }
+    let after = word(policy.is_enforced());
+    tell(&who, "shadow", name, before, after);
+    Ok(Json(
+        json!({ "policy": name, "before": before, "after": after }),
+    ))
+}
+
+pub(super) async fn reload(State(admin): State<Admin>, who: Extension<Who>) -> Answer {
+    // It reads a file, which must not keep others from being served.
+    let rules = admin.rules.clone();
+    let before = rules.generation();
+    let reload = tokio::task::spawn_blocking(move || rules.reload()).await;
+    let reload = reload.map_err(|_| Problem::bad_file("reading it failed".to_owned()))?;
+    let reload = reload.map_err(|problems| Problem::bad_file(problems.to_string()))?;
+    let after = admin.rules.generation();
+    let file = admin.rules.path();
+    let file = file
+        .as_ref()
+        .map_or("".into(), |path| path.to_string_lossy());
+    tell(&who, "reload", &file, before, after);
+    Ok(Json(
+        json!({ "changed": reload == Reload::Changed, "before": before, "after": after }),
+    ))
+}
+
+/// The one place that says what was changed.
+fn tell(
+    who: &Extension<Who>,
+    what: &'static str,
+    policy: &str,
+    before: impl std::fmt::Display,
+    after: impl std::fmt::Display,
+) {
+    tracing::info!(who = %who.0.0, what, policy, %before, %after, "changed by hand");
+}
+
+fn read(body: Body) -> Result<Value, Problem> {
+    let body = body.map_err(|_| Problem::too_long())?;
+    serde_json::from_slice(&body).map_err(|_| Problem::body("it must be a JSON object"))
+}
+
+fn policy_in(body: &Value) -> Result<&str, Problem> {
+    let name = body.get("policy").and_then(Value::as_str);
+    name.ok_or(Problem::body(
+        "`policy` must be the name of one in /policies",
+    ))
+}
+
+fn find<T>(admin: &Admin, name: &str, fits: impl Fn(&Handle) -> Option<T>) -> Result<T, Problem> {
+    let registry = admin.rules.registry();
+    registry.get(name).and_then(&fits).ok_or_else(|| {
+        let names: Vec<&str> = registry
+            .iter()
+            .filter_map(|(name, handle)| fits(handle).map(|_| name))
+            .collect();
+        Problem::unknown_policy(name, nearest(name, &names).map(ToString::to_string))
+    })
+}

@@ -1,0 +1,40 @@
+//! What can only be seen when a file is looked at as a whole.
+//!
+//! Reading finds what is wrong with a field by itself. This finds values that a builder refuses,
+//! and values of which each is fine, and which don't fit together.
+
+mod ranges;
+mod routes;
+mod shared;
+mod times;
+mod together;
+mod worst;
+
+pub(crate) use worst::{Attempts, worst_case};
+
+use crate::problem::Reporter;
+use crate::settings::{Settings, SharedPolicies};
+use crate::source::At;
+
+/// Reports everything that does not fit.
+pub(crate) fn check(settings: &Settings, report: &mut Reporter) {
+    // What could not be read may be what is missing.
+    let complete = !report.has_errors();
+    ranges::check(settings, report);
+    together::check(settings, report);
+    routes::check(settings, report);
+    shared::check(settings, complete, report);
+    times::check(settings, report);
+}
+
+/// The shared policies that are used by these names, with the names.
+pub(crate) fn used<'a>(
+    settings: &'a Settings,
+    names: Option<&'a At<Vec<At<String>>>>,
+) -> impl Iterator<Item = (&'a str, &'a At<SharedPolicies>)> {
+    let names = names.into_iter().flat_map(|names| names.iter());
+    names.filter_map(|name| {
+        let shared = settings.policy.as_ref()?.get(name)?;
+        Some((name.as_str(), shared))
+    })
+}

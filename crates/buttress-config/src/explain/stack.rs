@@ -1,0 +1,256 @@
+use crate::check::{Attempts, used, worst_case};
+use crate::settings::{
+    AdaptiveLimitSettings, BulkheadSettings, MatchSettings, PaceSettings, RateLimitSettings,
+    ServerPolicies, Settings, SharedPolicies, Switch, Time, TimeoutSettings, UpstreamSettings,
+    inline,
+};
+use crate::source::At;
+use serde_json::{Map, Value};
+use std::fmt::Write;
+use std::time::Duration;
+
+/// The stack of every route and every upstream, outermost policy first, each with how many attempts
+/// and how much time a call takes in the worst case.
+///
+/// What is in a stack because nothing is said about it is there as well.
+///
+/// ```
+/// use buttress_config::{Document, Format, explain::stacks};
+///
+/// let text = "[upstream.payments]\ntimeout = '4s'\nattempt_timeout = '1s'\n";
+/// let document = Document::parse("resilience.toml", text, Format::Toml)?;
+/// let shown = stacks(document.settings());
+/// assert!(shown.contains("worst case: 3 attempts, 3s150ms"));
+/// # Ok::<(), buttress_config::Problems>(())
+/// ```
+pub fn stacks(settings: &Settings) -> String {
+    let mut text = String::new();
+    for (index, route) in settings.routes().iter().enumerate() {
+        let policies = settings.effective_route(route);
+        _ = writeln!(text, "server.route[{index}]: {}", matching(&route.matching));
+        of_server(&mut text, settings, &policies);
+    }
+    _ = writeln!(text, "every other request");
+    of_server(&mut text, settings, &settings.defaults());
+    for (name, _) in settings
+        .upstream
+        .iter()
+        .flat_map(|upstreams| upstreams.iter())
+    {
+        if let Some(policies) = settings.effective_upstream(name) {
+            _ = writeln!(text, "upstream.{}", **name);
+            of_upstream(&mut text, settings, &policies);
+        }
+    }
+    text
+}
+
+/// What a route is for, in a line.
+pub(super) fn matching(matching: &MatchSettings) -> String {
+    let mut parts = Vec::new();
+    if let Some(methods) = &matching.method {
+        let methods: Vec<_> = methods.iter().map(|method| method.as_str()).collect();
+        parts.push(methods.join("|"));
+    }
+    parts.extend(matching.path.as_ref().map(|path| (**path).clone()));
+    parts.extend(
+        matching
+            .grpc
+            .as_ref()
+            .map(|grpc| format!("gRPC {}", **grpc)),
+    );
+    parts.extend(matching.host.as_ref().map(|host| format!("on {}", **host)));
+    for (name, value) in matching.header.iter().flat_map(|headers| headers.iter()) {
+        let value = value
+            .as_ref()
+            .map(|value| String::from_utf8_lossy(value.as_bytes()));
+        parts.push(match value {
+            Some(value) => format!("with {name}: {value}"),
+            None => format!("with {name}"),
+        });
+    }
+    if parts.is_empty() {
+        "every request".to_owned()
+    } else {
+        parts.join(" ")
+    }
+}
+
+/// The policies of a server in the order in which a request meets them.
+const SERVER: [&str; 12] = [
+    "criticality",
+    "deadline",
+    "attempt",
+    "pressure",
+    "deadline_shedder",
+    "rate_limit",
+    "fair_share",
+    "bulkhead",
+    "adaptive_limit",
+    "pace",
+    "queue_delay",
+    "timeout",
+];
+
+/// The policies of a client, likewise.
+const CLIENT: [&str; 14] = [
+    "coalesce",
+    "stale_if_error",
+    "timeout",
+    "retry",
+    "hedge",
+    "circuit_breaker",
+    "throttle",
+    "rate_limit",
+    "bulkhead",
+    "adaptive_limit",
+    "pace",
+    "attempt_timeout",
+    "deadline_header",
+    "criticality_header",
+];
+
+pub(super) fn of_server(text: &mut String, settings: &Settings, policies: &ServerPolicies) {
+    let uses = policies.uses.as_ref();
+    let rows = rows(text, settings, &SERVER, &policies.to_json(), uses);
+    let deadline = on(policies.deadline.as_ref()).map(|deadline| *deadline.at_most);
+    let waits = longest(
+        on(policies.rate_limit.as_ref()),
+        on(policies.bulkhead.as_ref()),
+        on(policies.adaptive_limit.as_ref()),
+        on(policies.pace.as_ref()),
+    );
+    let waits = waits.saturating_add(shared_waits(uses, settings));
+    let work = on(policies.timeout.as_ref()).map(|timeout| timeout.headers.saturating_add(waits));
+    let time = match (deadline, work) {
+        (Some(deadline), Some(work)) => Some(deadline.min(work)),
+        (one, other) => one.or(other),
+    };
+    worst(text, 1, time, whole_body(policies.timeout.as_ref(), waits));
+    if rows == 0 {
+        _ = writeln!(text, "  nothing protects it");
+    }
+    text.push('\n');
+}
+
+/// How long a call may have to wait in all of these.
+fn longest(
+    rate_limit: Option<&RateLimitSettings>,
+    bulkhead: Option<&BulkheadSettings>,
+    adaptive_limit: Option<&AdaptiveLimitSettings>,
+    pace: Option<&PaceSettings>,
+) -> Duration {
+    let rooms = [
+        bulkhead.and_then(|policy| policy.waiting_room.as_ref()),
+        adaptive_limit.and_then(|policy| policy.waiting_room.as_ref()),
+        pace.and_then(|policy| policy.waiting_room.as_ref()),
+    ];
+    let delay = rate_limit.and_then(|policy| policy.wait_at_most.as_ref());
+    let delay = delay.map_or(Duration::ZERO, |wait| **wait);
+    let rooms = rooms.into_iter().flatten().map(|room| *room.longest_wait);
+    rooms.fold(delay, Duration::saturating_add)
+}
+
+fn shared_waits(uses: Option<&At<Vec<At<String>>>>, settings: &Settings) -> Duration {
+    let shared = used(settings, uses).map(|(_, shared)| {
+        longest(
+            shared.rate_limit.as_deref(),
+            shared.bulkhead.as_deref(),
+            shared.adaptive_limit.as_deref(),
+            shared.pace.as_deref(),
+        )
+    });
+    shared.fold(Duration::ZERO, Duration::saturating_add)
+}
+
+pub(super) fn of_upstream(text: &mut String, settings: &Settings, policies: &UpstreamSettings) {
+    let uses = policies.uses.as_ref();
+    rows(text, settings, &CLIENT, &policies.to_json(), uses);
+    let Attempts { attempts, time } = worst_case(policies);
+    let waits = longest(
+        on(policies.rate_limit.as_ref()),
+        on(policies.bulkhead.as_ref()),
+        on(policies.adaptive_limit.as_ref()),
+        on(policies.pace.as_ref()),
+    );
+    let waits = waits.saturating_add(shared_waits(uses, settings));
+    let waits = waits.saturating_mul(attempts);
+    let time = time.map(|time| time.saturating_add(waits));
+    let call = on(policies.timeout.as_ref()).map(|timeout| *timeout.headers);
+    let bounded = match (time, call) {
+        (Some(time), Some(call)) => Some(time.min(call)),
+        (one, other) => one.or(other),
+    };
+    let whole = whole_body(policies.timeout.as_ref(), Duration::ZERO);
+    worst(text, attempts, bounded, whole);
+    text.push('\n');
+}
+
+/// How long it may be until the body's end, if that is bounded.
+fn whole_body(timeout: Option<&At<Switch<TimeoutSettings>>>, waits: Duration) -> Option<Duration> {
+    let whole = on(timeout)?.whole_body.as_ref()?;
+    Some(whole.saturating_add(waits))
+}
+
+/// `time` is that to the response's headers, `whole` that to the end of its body.
+fn worst(text: &mut String, attempts: u32, time: Option<Duration>, whole: Option<Duration>) {
+    let plural = if attempts == 1 { "" } else { "s" };
+    _ = write!(text, "  worst case: {attempts} attempt{plural}, ");
+    _ = match time {
+        Some(time) => write!(text, "{} to the response's headers", Time(time)),
+        None => write!(text, "and no bound on their time"),
+    };
+    if let Some(whole) = whole {
+        _ = write!(text, ", {} to the end of its body", Time(whole));
+    }
+    text.push('\n');
+}
+
+/// A line for each policy; returns how many.
+fn rows(
+    text: &mut String,
+    settings: &Settings,
+    order: &[&str],
+    policies: &Value,
+    uses: Option<&At<Vec<At<String>>>>,
+) -> usize {
+    let mut count = 0;
+    let mut row = |kind: &str, from: &str, settings: &Value| {
+        let shown = match settings {
+            Value::Bool(true) => "by its defaults".to_owned(),
+            Value::Object(fields) if fields.is_empty() => "by its defaults".to_owned(),
+            Value::Object(fields) => fields_of(fields),
+            other => inline(other),
+        };
+        _ = writeln!(text, "  {kind:<19}{shown}{from}");
+        count += 1;
+    };
+    for kind in order {
+        for (name, shared) in used(settings, uses) {
+            if let Some(settings) = shared_json(shared).get(*kind) {
+                row(kind, &format!("  (shared: policy.{name})"), settings);
+            }
+        }
+        match policies.get(kind) {
+            None | Some(Value::Bool(false)) => {}
+            Some(settings) => row(kind, "", settings),
+        }
+    }
+    count
+}
+
+fn shared_json(shared: &SharedPolicies) -> Value {
+    crate::settings::Setting::show(shared)
+}
+
+fn fields_of(fields: &Map<String, Value>) -> String {
+    let fields = fields.iter();
+    let fields: Vec<_> = fields
+        .map(|(name, value)| format!("{name} = {}", inline(value)))
+        .collect();
+    fields.join(", ")
+}
+
+fn on<T>(policy: Option<&At<Switch<T>>>) -> Option<&T> {
+    policy?.on()
+}

@@ -1,0 +1,85 @@
+//! Layers that a file may leave out.
+
+mod maybe;
+
+pub use maybe::{Around, EitherBody, Maybe};
+
+use buttress::coalesce::CoalesceService;
+use buttress::fallback::StaleIfErrorService;
+use buttress::timeout::BodyLimits;
+use buttress::timeout::TimeoutService;
+use buttress::{Guard, Http, Timeout};
+use tower_layer::Layer;
+
+/// A timeout, with or without bounds for the body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum AnyTimeout {
+    Headers(Timeout),
+    Body(Timeout<BodyLimits>),
+}
+
+impl AnyTimeout {
+    /// The same, for requests that have no deadline yet.
+    pub(crate) fn setting_deadlines(self) -> Self {
+        match self {
+            Self::Headers(timeout) => Self::Headers(timeout.sets_deadline()),
+            Self::Body(timeout) => Self::Body(timeout.sets_deadline()),
+        }
+    }
+}
+
+/// With a timeout that bounds bodies, or one that does not, or none.
+pub type WithTimeout<S> = Maybe<TimeoutService<S, Http, BodyLimits>, Maybe<TimeoutService<S>, S>>;
+
+#[inline]
+pub(crate) fn with_timeout<S>(timeout: Option<&AnyTimeout>, inner: S) -> WithTimeout<S> {
+    match timeout {
+        Some(AnyTimeout::Body(timeout)) => Maybe::With(timeout.layer(inner)),
+        Some(AnyTimeout::Headers(timeout)) => Maybe::Without(Maybe::With(timeout.layer(inner))),
+        None => Maybe::Without(Maybe::Without(inner)),
+    }
+}
+
+#[inline]
+pub(crate) fn without_timeout<S>(outer: WithTimeout<S>) -> S {
+    match outer {
+        Maybe::With(timeout) => timeout.into_inner(),
+        Maybe::Without(rest) => rest.into_inner(),
+    }
+}
+
+impl<S, P, Pr> Around for Guard<S, P, Pr> {
+    type Inner = S;
+
+    #[inline]
+    fn into_inner(self) -> S {
+        self.into_inner()
+    }
+}
+
+impl<S, Pr, L> Around for TimeoutService<S, Pr, L> {
+    type Inner = S;
+
+    #[inline]
+    fn into_inner(self) -> S {
+        self.into_inner()
+    }
+}
+
+impl<S, K, Pr> Around for CoalesceService<S, K, Pr> {
+    type Inner = S;
+
+    #[inline]
+    fn into_inner(self) -> S {
+        self.into_inner()
+    }
+}
+
+impl<S> Around for StaleIfErrorService<S> {
+    type Inner = S;
+
+    #[inline]
+    fn into_inner(self) -> S {
+        self.into_inner()
+    }
+}

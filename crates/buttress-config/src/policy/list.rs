@@ -1,0 +1,188 @@
+use super::pool::Kept;
+use super::{AnyPolicy, Managed};
+use buttress::{Admission, Now, Outcome, Permit, Policy, Quota, Rejection};
+use http::Request;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+/// Policies that decide in order, as many as a file names. A later refusal gives the earlier
+/// permits back.
+///
+/// A tuple of all the kinds of policies that there are would do the same, and make every call carry
+/// the room for a permit of each, through every layer. Here a call carries a list of those permits
+/// of which something comes, and the lists are used again.
+#[derive(Clone, Debug, Default)]
+pub struct Policies {
+    policies: Box<[Managed]>,
+}
+
+impl Policies {
+    /// Of these.
+    pub fn new(policies: Vec<Managed>) -> Self {
+        let policies = policies.into();
+        Self { policies }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.policies.is_empty()
+    }
+}
+
+/// The permits of a call that all policies have admitted.
+#[derive(Debug)]
+pub struct Permits {
+    kept: Kept,
+}
+
+/// A call that waits for one of the policies, and holds what those before it gave.
+#[derive(Debug)]
+pub struct Place<W> {
+    waiting: W,
+    /// One permit for each of the policies before.
+    earlier: Kept,
+}
+
+/// A place in a policy's line. In a box, so that the calls that don't wait are the smaller for it.
+type PlaceFor<B> = Box<Place<<AnyPolicy as Policy<Request<B>>>::Waiting>>;
+
+impl Policies {
+    /// Each of the policies before has given one permit.
+    #[inline]
+    fn admit_rest<B>(
+        &self,
+        mut earlier: Kept,
+        call: &Request<B>,
+        now: &Now,
+    ) -> Admission<Permits, PlaceFor<B>> {
+        for policy in self.policies.iter().skip(earlier.len()) {
+            match policy.admit(call, now) {
+                Admission::Admitted(permit) => earlier.push(permit),
+                Admission::Refused(rejection) => {
+                    self.give_back(earlier, call);
+                    return Admission::Refused(rejection);
+                }
+                Admission::Wait(waiting) => {
+                    return Admission::Wait(Box::new(Place { waiting, earlier }));
+                }
+            }
+        }
+        earlier.retain(|permit| !permit.is_idle());
+        Admission::Admitted(Permits { kept: earlier })
+    }
+
+    #[cold]
+    fn give_back<B>(&self, mut earlier: Kept, call: &Request<B>) {
+        while let Some(permit) = earlier.pop() {
+            if let Some(policy) = self.policies.get(earlier.len()) {
+                policy.revoke(permit, call);
+            }
+        }
+    }
+
+    /// The policy that a call waits for.
+    fn waited_for<W>(&self, place: &Place<W>) -> Option<&Managed> {
+        self.policies.get(place.earlier.len())
+    }
+}
+
+impl<B> Policy<Request<B>> for Policies {
+    type Permit = Permits;
+    type Waiting = PlaceFor<B>;
+
+    #[inline]
+    fn admit(&self, call: &Request<B>, now: &Now) -> Admission<Permits, Self::Waiting> {
+        if self.is_empty() {
+            let kept = Kept::default();
+            return Admission::Admitted(Permits { kept });
+        }
+        self.admit_rest(Kept::new(), call, now)
+    }
+
+    fn poll_admit(
+        &self,
+        place: &mut Self::Waiting,
+        call: &Request<B>,
+        now: &Now,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Permits, Rejection>> {
+        loop {
+            let Some(policy) = self.waited_for(place) else {
+                return Poll::Pending;
+            };
+            let answer = ready!(policy.poll_admit(&mut place.waiting, call, now, context));
+            let mut earlier = std::mem::take(&mut place.earlier);
+            match answer {
+                Ok(permit) => earlier.push(permit),
+                Err(rejection) => {
+                    self.give_back(earlier, call);
+                    return Poll::Ready(Err(rejection));
+                }
+            }
+            match self.admit_rest(earlier, call, now) {
+                Admission::Admitted(permits) => return Poll::Ready(Ok(permits)),
+                Admission::Refused(rejection) => return Poll::Ready(Err(rejection)),
+                // That one has not seen this task yet.
+                Admission::Wait(next) => *place = next,
+            }
+        }
+    }
+
+    fn wake_at(&self, place: &Self::Waiting) -> Option<Instant> {
+        Policy::<Request<B>>::wake_at(self.waited_for(place)?, &place.waiting)
+    }
+
+    fn abandon(&self, place: Self::Waiting, call: &Request<B>) {
+        let place = *place;
+        if let Some(policy) = self.waited_for(&place) {
+            policy.abandon(place.waiting, call);
+        }
+        self.give_back(place.earlier, call);
+    }
+
+    /// What nothing comes of was not kept, so nothing of it can be given back: this is for policies
+    /// that are the last to be asked.
+    fn revoke(&self, permits: Permits, _: &Request<B>) {
+        drop(permits);
+    }
+}
+
+impl Permit for Permits {
+    const WANTS_OUTCOME: bool = true;
+
+    #[inline]
+    fn complete(mut self, outcome: Outcome, now: &Now) {
+        while let Some(permit) = self.kept.pop() {
+            permit.complete(outcome, now);
+        }
+    }
+
+    fn pushback(&mut self, wait: Duration) {
+        for permit in self.kept.iter_mut() {
+            permit.pushback(wait);
+        }
+    }
+
+    #[inline]
+    fn answered(&mut self) {
+        for permit in self.kept.iter_mut() {
+            permit.answered();
+        }
+    }
+
+    #[inline]
+    fn quotas(&self, each: &mut dyn FnMut(&Quota)) {
+        for permit in self.kept.iter() {
+            permit.quotas(each);
+        }
+    }
+
+    #[inline]
+    fn wants_outcome(&self) -> bool {
+        self.kept.iter().any(Permit::wants_outcome)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.kept.len() == 0
+    }
+}

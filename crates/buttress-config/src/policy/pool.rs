@@ -1,0 +1,106 @@
+use super::Managed;
+use buttress::Policy;
+use http::Request;
+use std::cell::Cell;
+use std::fmt;
+
+/// What a policy gives a call. It is the same whatever the request's body is.
+pub(super) type AnyPermit = <Managed as Policy<Request<()>>>::Permit;
+
+/// Permits that a call keeps.
+///
+/// They are the larger part of what a call carries, and a call is moved many times: into its future,
+/// from one future to the next, with its response, with its body. So what is moved is a list, and
+/// its memory is used again by a later call of the thread. Only while there are more calls at once
+/// than ever before is something allocated.
+#[derive(Default)]
+pub(super) struct Kept {
+    permits: Vec<AnyPermit>,
+}
+
+/// So many lists wait to be used again, on each thread: 512 KiB at most.
+const MOST_LISTS: usize = 1_024;
+
+/// A list that has become longer than this is not kept.
+const LONGEST: usize = 8;
+
+thread_local! {
+    static LISTS: Cell<Vec<Vec<AnyPermit>>> = const { Cell::new(Vec::new()) };
+}
+
+impl Kept {
+    #[inline]
+    pub(super) fn new() -> Self {
+        Self {
+            permits: with_lists(Vec::pop).flatten().unwrap_or_default(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.permits.len()
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, permit: AnyPermit) {
+        if self.permits.capacity() == 0 {
+            self.permits.reserve_exact(LONGEST);
+        }
+        self.permits.push(permit);
+    }
+
+    #[inline]
+    pub(super) fn pop(&mut self) -> Option<AnyPermit> {
+        self.permits.pop()
+    }
+
+    #[inline]
+    pub(super) fn retain(&mut self, keep: impl FnMut(&AnyPermit) -> bool) {
+        self.permits.retain(keep);
+    }
+
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, AnyPermit> {
+        self.permits.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> std::slice::IterMut<'_, AnyPermit> {
+        self.permits.iter_mut()
+    }
+}
+
+impl Drop for Kept {
+    #[inline]
+    fn drop(&mut self) {
+        let mut list = std::mem::take(&mut self.permits);
+        // First the permits: giving them back is other people's code.
+        list.clear();
+        if (1..=LONGEST).contains(&list.capacity()) {
+            with_lists(|lists| {
+                if lists.len() < MOST_LISTS {
+                    lists.push(list);
+                }
+            });
+        }
+    }
+}
+
+/// Nothing if the thread is about to end.
+#[inline]
+fn with_lists<T>(work: impl FnOnce(&mut Vec<Vec<AnyPermit>>) -> T) -> Option<T> {
+    LISTS
+        .try_with(|cell| {
+            let mut lists = cell.take();
+            let done = work(&mut lists);
+            cell.set(lists);
+            done
+        })
+        .ok()
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept")
+            .field("permits", &self.permits.len())
+            .finish()
+    }
+}

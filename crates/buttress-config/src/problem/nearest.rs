@@ -1,0 +1,24 @@
+/// The name that was probably meant: the one that differs in the fewest letters, if those are few.
+pub(crate) fn nearest<'a, N>(given: &str, names: impl IntoIterator<Item = &'a N>) -> Option<&'a str>
+where
+    N: AsRef<str> + ?Sized + 'a,
+{
+    // Comparing takes time by the product of the lengths.
+    let given = given.get(..given.len().min(LONGEST)).unwrap_or_default();
+    let given = given.to_ascii_lowercase().replace(['-', ' '], "_");
+    let distance = |name: &str| {
+        let same = given == name.to_ascii_lowercase().replace('-', "_");
+        if same {
+            0
+        } else {
+            strsim::osa_distance(&given, name)
+        }
+    };
+    let names = names.into_iter().map(AsRef::as_ref);
+    let nearest = names.map(|name| (distance(name), name)).min()?;
+    let (letters, name) = nearest;
+    let few = given.len().max(name.len()).div_ceil(3);
+    (letters <= few && letters < name.len()).then_some(name)
+}
+
+const LONGEST: usize = 64;

@@ -1,0 +1,226 @@
+use super::Match;
+use buttress::protocol::is_grpc;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
+use std::cmp::Reverse;
+use std::fmt;
+
+/// What must hold of a request besides its path.
+#[derive(Clone, Debug)]
+pub(super) struct Conditions {
+    methods: Methods,
+    pub(super) host: Option<Host>,
+    grpc: bool,
+    headers: Vec<(HeaderName, Option<HeaderValue>)>,
+}
+
+/// How conditions are ordered: the smaller applies first.
+pub(super) type Rank = (Reverse<usize>, bool, usize);
+
+/// Something that must hold of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Condition {
+    /// The method is one of some.
+    Method,
+    /// The host is this one.
+    Host,
+    /// The content type is gRPC's.
+    Grpc,
+    /// The header field of that name is there, with the value if one is given.
+    Header(HeaderName),
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Method => f.write_str("the method"),
+            Self::Host => f.write_str("the host"),
+            Self::Grpc => f.write_str("the content type, which is not gRPC's"),
+            Self::Header(name) => write!(f, "the header `{name}`"),
+        }
+    }
+}
+
+/// Methods: a bit for each of the usual ones.
+#[derive(Clone, Debug)]
+struct Methods {
+    usual: u16,
+    others: Vec<Method>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Host {
+    /// In lower case.
+    Fixed(Box<str>),
+    /// What follows the star, in lower case: `.example.com`.
+    Under(Box<str>),
+}
+
+const USUAL: [Method; 9] = [
+    Method::GET,
+    Method::POST,
+    Method::PUT,
+    Method::DELETE,
+    Method::HEAD,
+    Method::OPTIONS,
+    Method::CONNECT,
+    Method::PATCH,
+    Method::TRACE,
+];
+
+impl Methods {
+    fn of(methods: &[Method]) -> Self {
+        let mut usual = 0;
+        let mut others = Vec::new();
+        for method in methods {
+            match bit(method) {
+                0 => others.push(method.clone()),
+                bit => usual |= bit,
+            }
+        }
+        Self { usual, others }
+    }
+
+    fn is_any(&self) -> bool {
+        self.usual == 0 && self.others.is_empty()
+    }
+
+    fn hold(&self, method: &Method) -> bool {
+        self.is_any() || self.usual & bit(method) != 0 || self.others.contains(method)
+    }
+}
+
+fn bit(method: &Method) -> u16 {
+    let place = USUAL.iter().position(|usual| usual == method);
+    place.map_or(0, |place| 1 << place)
+}
+
+impl Host {
+    fn of(text: &str) -> Self {
+        let text = text.to_ascii_lowercase();
+        match text.strip_prefix('*') {
+            Some(end) => Self::Under(end.into()),
+            None => Self::Fixed(text.into()),
+        }
+    }
+
+    pub(super) fn holds(&self, host: &str) -> bool {
+        match self {
+            Self::Fixed(fixed) => with_and_without_port(host).any(|host| *host == **fixed),
+            Self::Under(end) => with_and_without_port(host)
+                .any(|host| host.len() > end.len() && host.ends_with(&**end)),
+        }
+    }
+}
+
+/// The host as it is, and without its port, if it has one.
+pub(super) fn with_and_without_port(host: &str) -> impl Iterator<Item = &str> {
+    // A colon may be a part of an address in brackets.
+    let colon = host
+        .rfind(':')
+        .filter(|colon| !host[*colon..].contains(']'));
+    [Some(host), colon.map(|colon| &host[..colon])]
+        .into_iter()
+        .flatten()
+}
+
+/// The host that a request is for, in lower case. It is copied only if it is not in lower case.
+pub(super) fn host_of<B>(request: &Request<B>) -> Option<std::borrow::Cow<'_, str>> {
+    let host = match request.uri().authority() {
+        Some(authority) => authority.as_str().rsplit('@').next()?,
+        None => request.headers().get(header::HOST)?.to_str().ok()?,
+    };
+    if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Some(host.to_ascii_lowercase().into());
+    }
+    Some(host.into())
+}
+
+impl Conditions {
+    pub(super) fn of(wanted: &Match) -> Self {
+        Self {
+            methods: Methods::of(&wanted.methods),
+            host: wanted.host.as_deref().map(Host::of),
+            grpc: wanted.grpc.is_some(),
+            headers: wanted.headers.clone(),
+        }
+    }
+
+    /// Where the rule of that number stands among those with the same path.
+    pub(super) fn rank(&self, number: usize) -> Rank {
+        let count = usize::from(!self.methods.is_any())
+            + usize::from(self.host.is_some())
+            + usize::from(self.grpc)
+            + self.headers.len();
+        let under = matches!(self.host, Some(Host::Under(_)));
+        (Reverse(count), under, number)
+    }
+
+    /// Whether all hold but that on the host, which was looked at already.
+    pub(super) fn hold_but_for_host<B>(&self, request: &Request<B>) -> bool {
+        self.methods.hold(request.method())
+            && (!self.grpc || is_grpc(request.headers()))
+            && self.headers_hold(request.headers())
+    }
+
+    /// Those that don't hold.
+    pub(super) fn missing<B>(&self, request: &Request<B>) -> Vec<Condition> {
+        let mut missing = Vec::new();
+        if !self.methods.hold(request.method()) {
+            missing.push(Condition::Method);
+        }
+        if let Some(wanted) = &self.host
+            && !host_of(request).is_some_and(|host| wanted.holds(&host))
+        {
+            missing.push(Condition::Host);
+        }
+        if self.grpc && !is_grpc(request.headers()) {
+            missing.push(Condition::Grpc);
+        }
+        for (name, value) in &self.headers {
+            if !holds(request.headers(), name, value.as_ref()) {
+                missing.push(Condition::Header(name.clone()));
+            }
+        }
+        missing
+    }
+
+    /// Whether every request for which `other` holds is one for which these do.
+    pub(super) fn cover(&self, other: &Self) -> bool {
+        let methods = self.methods.is_any()
+            || (!other.methods.is_any()
+                && other.methods.usual & !self.methods.usual == 0
+                && other
+                    .methods
+                    .others
+                    .iter()
+                    .all(|method| self.methods.others.contains(method)));
+        let host = match (&self.host, &other.host) {
+            (None, _) => true,
+            (Some(Host::Under(end)), Some(Host::Under(other))) => other.ends_with(&**end),
+            (Some(mine), Some(Host::Fixed(other))) => mine.holds(other),
+            (Some(_), _) => false,
+        };
+        let headers = self.headers.iter().all(|(name, value)| {
+            other
+                .headers
+                .iter()
+                .any(|(theirs, given)| theirs == name && (value.is_none() || value == given))
+        });
+        methods && host && headers && (!self.grpc || other.grpc)
+    }
+
+    fn headers_hold(&self, headers: &HeaderMap) -> bool {
+        let mut conditions = self.headers.iter();
+        conditions.all(|(name, value)| holds(headers, name, value.as_ref()))
+    }
+}
+
+fn holds(headers: &HeaderMap, name: &HeaderName, value: Option<&HeaderValue>) -> bool {
+    let mut found = headers.get_all(name).iter();
+    match (value, found.next(), found.next()) {
+        (None, Some(_), _) => true,
+        (Some(value), Some(only), None) => value == only,
+        _ => false,
+    }
+}

@@ -1,0 +1,164 @@
+//! Which rule applies to a request.
+//!
+//! A rule's [`Match`] has a path and conditions. A rule *matches* if its path fits and all of its
+//! conditions hold. Of several that match, one applies:
+//!
+//! 1. The one with the **more specific path**, compared segment by segment from the left: a fixed
+//!    segment (`/users/me`) before a parameter (`/users/{id}`) before a wildcard (`/users/{*rest}`)
+//!    before no path at all.
+//! 2. Of those with equally specific paths, the one with **more conditions**: the method, the host,
+//!    gRPC, and each header count as one.
+//! 3. Of those, one with a fixed host before one with `*.` in it.
+//! 4. Of those, the one that **comes first in the file**.
+//!
+//! A rule whose path fits and whose conditions don't hold is out of the way: `POST /users/me` finds
+//! the rule for `/users/{id}` if the one for `/users/me` is for `GET` only.
+//!
+//! # Paths
+//!
+//! They are written as axum's: `{id}` is one segment that is not empty, `{*rest}` at the end is one
+//! or more, and `{{` and `}}` are braces. The names are for people: `/users/{id}` and
+//! `/users/{user}` are the same path. Nothing is decoded, and a trailing slash is a segment of its
+//! own, as in axum.
+//!
+//! A layer that is mounted inside of axum's router sees what the router matched. The template is
+//! then looked up first, because a nested router's requests have only the rest of their path. If no
+//! rule has just this template, the path decides, as everywhere else.
+//!
+//! A gRPC method is the path `/package.Service/Method`, and the condition that the content type is
+//! gRPC's; a service alone stands for all of its methods.
+//!
+//! # What it costs
+//!
+//! A table for each segment, and one for hosts: the same with ten routes and with ten thousand.
+//! Only rules with the very same path, for any host, are tried one after the other.
+
+mod conditions;
+mod explain;
+mod template;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub use conditions::Condition;
+pub use explain::{Explained, WhyNot};
+pub use template::TemplateError;
+
+use conditions::Conditions;
+#[cfg(feature = "axum")]
+use hashbrown::HashMap;
+use http::{HeaderName, HeaderValue, Method, Request};
+use template::Template;
+use tree::Tree;
+
+/// What a rule is for. What is not said is not asked: the default is every request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Match {
+    /// Any of these methods; any at all if there are none.
+    pub methods: Vec<Method>,
+    /// A path template: `/users/{id}`.
+    pub path: Option<String>,
+    /// A gRPC method, `package.Service/Method`, or all of a service's, `package.Service`. With it
+    /// there is no `path`.
+    pub grpc: Option<String>,
+    /// A host, `api.example.com` or `*.example.com`, in any case. The port is part of it if it is
+    /// given, and else it does not matter.
+    pub host: Option<String>,
+    /// Header fields that must be there: with a value, exactly once and with this one; without, at
+    /// least once.
+    pub headers: Vec<(HeaderName, Option<HeaderValue>)>,
+}
+
+/// Finds the rule for a request. Rules are known by their number, from 0 on.
+#[derive(Debug)]
+pub struct Routes {
+    tree: Tree,
+    /// By the template as it was written, for requests that axum's router has matched.
+    #[cfg(feature = "axum")]
+    templates: HashMap<Box<str>, tree::Leaf>,
+    entries: Vec<Entry>,
+}
+
+/// A rule, parsed.
+#[derive(Debug)]
+struct Entry {
+    template: Option<Template>,
+    conditions: Conditions,
+}
+
+impl Routes {
+    /// The rules for these matches, in the file's order.
+    ///
+    /// # Errors
+    ///
+    /// The number of the first rule whose path cannot be read, and why.
+    pub fn new<'a>(
+        matches: impl IntoIterator<Item = &'a Match>,
+    ) -> Result<Self, (usize, TemplateError)> {
+        let mut tree = Tree::default();
+        let mut entries = Vec::new();
+        #[cfg(feature = "axum")]
+        let mut templates: HashMap<Box<str>, tree::Leaf> = HashMap::new();
+        for (number, wanted) in matches.into_iter().enumerate() {
+            let template = wanted.template().map_err(|error| (number, error))?;
+            let conditions = Conditions::of(wanted);
+            tree.insert(template.as_ref(), number, &conditions);
+            #[cfg(feature = "axum")]
+            if let Some(path) = &wanted.path {
+                let leaf = templates.entry(path.as_str().into()).or_default();
+                leaf.insert(number, &conditions);
+            }
+            let template = template.filter(|_| wanted.path.is_some() || wanted.grpc.is_some());
+            entries.push(Entry {
+                template,
+                conditions,
+            });
+        }
+        Ok(Self {
+            tree,
+            #[cfg(feature = "axum")]
+            templates,
+            entries,
+        })
+    }
+
+    /// How many rules there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The number of the rule that applies to `request`, if one does.
+    #[inline]
+    pub fn find<B>(&self, request: &Request<B>) -> Option<usize> {
+        if self.entries.is_empty() {
+            return None;
+        }
+        #[cfg(feature = "axum")]
+        if let Some(matched) = request.extensions().get::<axum::extract::MatchedPath>()
+            && let Some(leaf) = self.templates.get(matched.as_str())
+            && let Some(number) = leaf.find(request, &self.entries)
+        {
+            return Some(number);
+        }
+        self.tree.find(request.uri().path(), |leaf| {
+            leaf.find(request, &self.entries)
+        })
+    }
+}
+
+impl Match {
+    fn template(&self) -> Result<Option<Template>, TemplateError> {
+        match (&self.grpc, &self.path) {
+            (Some(method), None) => Template::of_grpc(method).map(Some),
+            (Some(_), Some(_)) => Err(TemplateError::Two),
+            (None, Some(path)) => Template::parse(path).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+}

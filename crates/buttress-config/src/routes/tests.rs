@@ -1,0 +1,287 @@
+use super::template::Segment;
+use super::*;
+use proptest::prelude::*;
+use std::cmp::Reverse;
+
+fn rule(path: &str) -> Match {
+    Match {
+        path: Some(path.to_owned()),
+        ..Match::default()
+    }
+}
+
+fn found(rules: &[Match], request: http::request::Builder) -> Option<usize> {
+    Routes::new(rules).unwrap().find(&request.body(()).unwrap())
+}
+
+#[test]
+fn a_fixed_segment_comes_before_a_parameter_before_a_wildcard_before_no_path() {
+    let rules = [
+        Match::default(),
+        rule("/users/{*rest}"),
+        rule("/users/{id}"),
+        rule("/users/me"),
+    ];
+    for (path, expected) in [
+        ("/users/me", 3),
+        ("/users/7", 2),
+        ("/users/7/posts", 1),
+        ("/users/", 0),
+        ("/users", 0),
+        ("/", 0),
+    ] {
+        assert_eq!(found(&rules, Request::get(path)), Some(expected), "{path}");
+    }
+}
+
+#[test]
+fn a_rule_whose_conditions_do_not_hold_is_out_of_the_way() {
+    let rules = [
+        Match {
+            methods: vec![Method::GET],
+            ..rule("/users/me")
+        },
+        rule("/users/{id}"),
+    ];
+    assert_eq!(found(&rules, Request::get("/users/me")), Some(0));
+    assert_eq!(found(&rules, Request::post("/users/me")), Some(1));
+}
+
+#[test]
+fn more_conditions_come_first_and_then_the_order_in_the_file() {
+    let rules = [
+        rule("/"),
+        Match {
+            host: Some("*.example.com".to_owned()),
+            ..rule("/")
+        },
+        Match {
+            host: Some("API.example.com".to_owned()),
+            ..rule("/")
+        },
+        Match {
+            methods: vec![Method::GET],
+            headers: vec![(HeaderName::from_static("x-canary"), None)],
+            ..rule("/")
+        },
+        rule("/"),
+    ];
+    let get = || Request::get("/");
+    assert_eq!(found(&rules, get()), Some(0));
+    assert_eq!(
+        found(&rules, get().header("host", "api.example.COM")),
+        Some(2)
+    );
+    assert_eq!(
+        found(&rules, get().header("host", "api.example.com:80")),
+        Some(2)
+    );
+    assert_eq!(
+        found(&rules, get().header("host", "b.example.com")),
+        Some(1)
+    );
+    assert_eq!(found(&rules, get().header("host", ".example.com")), Some(0));
+    let canary = get()
+        .header("host", "api.example.com")
+        .header("x-canary", "1");
+    assert_eq!(found(&rules, canary), Some(3));
+    assert_eq!(Routes::new(&rules).unwrap().never_apply(), [(4, 0)]);
+}
+
+#[test]
+fn a_grpc_method_is_a_path_and_a_content_type() {
+    let grpc = |method: &str| Match {
+        grpc: Some(method.to_owned()),
+        ..Match::default()
+    };
+    let rules = [grpc("pkg.Greeter"), grpc("pkg.Greeter/SayHello")];
+    let call = |path| Request::post(path).header("content-type", "application/grpc+proto");
+    assert_eq!(found(&rules, call("/pkg.Greeter/SayHello")), Some(1));
+    assert_eq!(found(&rules, call("/pkg.Greeter/Other")), Some(0));
+    assert_eq!(found(&rules, call("/pkg.Other/SayHello")), None);
+    assert_eq!(found(&rules, Request::post("/pkg.Greeter/SayHello")), None);
+}
+
+#[test]
+fn a_header_with_a_value_must_be_there_once() {
+    let name = HeaderName::from_static("x-tenant");
+    let rules = [Match {
+        headers: vec![(name, Some(HeaderValue::from_static("one")))],
+        ..Match::default()
+    }];
+    let get = || Request::get("/").header("x-tenant", "one");
+    assert_eq!(found(&rules, get()), Some(0));
+    assert_eq!(found(&rules, get().header("x-tenant", "one")), None);
+    assert_eq!(
+        found(&rules, Request::get("/").header("x-tenant", "two")),
+        None
+    );
+}
+
+#[test]
+fn paths_that_cannot_be_read_say_why() {
+    for (path, error) in [
+        ("users", TemplateError::NoSlash),
+        ("/{id}.json", TemplateError::Brace),
+        ("/a{id}", TemplateError::Brace),
+        ("/{}", TemplateError::NoName),
+        ("/{*}", TemplateError::NoName),
+        ("/{*rest}/more", TemplateError::NotLast),
+    ] {
+        let error_of = Routes::new([&rule("/"), &rule(path)]).unwrap_err();
+        assert_eq!(error_of, (1, error), "{path}");
+    }
+    assert_eq!(found(&[rule("/{{id}}")], Request::get("/%7Bid%7D")), None);
+    assert!(Template::parse("/{{id}}").unwrap().fits("/{id}"));
+}
+
+#[test]
+fn each_rule_says_why_it_does_not_apply() {
+    let rules = [
+        rule("/users/{id}"),
+        Match {
+            methods: vec![Method::POST],
+            ..rule("/users/me")
+        },
+        rule("/users/me"),
+        rule("/other"),
+    ];
+    let request = Request::get("/users/me").body(()).unwrap();
+    let why_not: Vec<_> = Routes::new(&rules)
+        .unwrap()
+        .explain(&request)
+        .into_iter()
+        .map(|explained| explained.why_not)
+        .collect();
+    assert_eq!(
+        why_not,
+        [
+            Some(WhyNot::ComesAfter(2)),
+            Some(WhyNot::Conditions(vec![Condition::Method])),
+            None,
+            Some(WhyNot::Path)
+        ]
+    );
+}
+
+#[cfg(feature = "axum")]
+#[tokio::test]
+async fn what_axum_has_matched_is_found_in_nested_routers() {
+    use axum::Router;
+    use axum::extract::Request as Incoming;
+    use axum::middleware::{Next, from_fn};
+    use std::sync::Arc;
+    use tower::ServiceExt;
+
+    let rules = [rule("/"), rule("/api/users/{id}"), rule("/users/{id}")];
+    let routes = Arc::new(Routes::new(&rules).unwrap());
+    let look = move |request: Incoming, next: Next| {
+        let found = routes.find(&request);
+        async move {
+            let mut response = next.run(request).await;
+            response.extensions_mut().insert(found);
+            response
+        }
+    };
+    let inner = Router::new()
+        .route("/users/{id}", axum::routing::get(|| async {}))
+        .layer(from_fn(look));
+    let request = Request::get("/api/users/7").body(axum::body::Body::empty());
+    let app = Router::new().nest("/api", inner);
+    let response = app.oneshot(request.unwrap()).await.unwrap();
+    assert_eq!(response.extensions().get(), Some(&Some(1_usize)));
+}
+
+/// The order of the module's documentation, taken literally.
+fn naive(rules: &[Match], request: &Request<()>) -> Option<usize> {
+    let entries = rules.iter().enumerate().filter_map(|(number, rule)| {
+        let template = rule.template().unwrap();
+        let conditions = Conditions::of(rule);
+        let fits = (template.as_ref()).is_none_or(|template| template.fits(request.uri().path()));
+        if !fits || !conditions.missing(request).is_empty() {
+            return None;
+        }
+        let kinds = template.map_or(vec![3], |template| {
+            let kind = |segment: &Segment| match segment {
+                Segment::Fixed(_) => 0,
+                Segment::Parameter => 1,
+                Segment::Wildcard => 2,
+            };
+            template.segments.iter().map(kind).collect()
+        });
+        let methods = usize::from(!rule.methods.is_empty());
+        let host = usize::from(rule.host.is_some());
+        let count = methods + host + rule.headers.len();
+        let star = rule.host.as_ref().is_some_and(|host| host.starts_with('*'));
+        Some((kinds, Reverse(count), star, number))
+    });
+    entries.min().map(|(.., number)| number)
+}
+
+fn rules() -> impl Strategy<Value = Vec<Match>> {
+    let segment = prop::sample::select(vec!["a", "b", "", "{x}", "{y}"]);
+    let path = (
+        prop::collection::vec(segment, 1..4),
+        prop::option::weighted(0.2, Just("{*rest}")),
+    );
+    let path = path.prop_map(|(mut segments, last)| {
+        segments.extend(last);
+        format!("/{}", segments.join("/"))
+    });
+    let method = prop::sample::subsequence(vec![Method::GET, Method::POST], 0..2);
+    let host = prop::sample::select(vec!["a.test", "*.test", "b.a.test", "a.test:1"]);
+    let header = prop::sample::select(vec![None, Some(HeaderValue::from_static("1"))]);
+    let headers = prop::collection::vec(
+        header.prop_map(|value| (HeaderName::from_static("x-a"), value)),
+        0..2,
+    );
+    let rule = (
+        prop::option::weighted(0.9, path),
+        method,
+        prop::option::weighted(0.4, host),
+        headers,
+    );
+    let rule = rule.prop_map(|(path, methods, host, headers)| Match {
+        methods,
+        path,
+        grpc: None,
+        host: host.map(str::to_owned),
+        headers,
+    });
+    prop::collection::vec(rule, 0..12)
+}
+
+proptest! {
+    #[test]
+    fn the_tree_finds_what_a_naive_search_finds(
+        rules in rules(),
+        segments in prop::collection::vec(prop::sample::select(vec!["a", "b", "c", ""]), 1..5),
+        post in any::<bool>(),
+        host in prop::option::of(prop::sample::select(
+            vec!["a.test", "A.TEST:1", "b.a.test", "other", "x.b.a.test:2", "", ".test"]
+        )),
+        header in prop::option::of(prop::sample::select(vec!["1", "2"])),
+    ) {
+        let path = format!("/{}", segments.join("/"));
+        // Two slashes at the start would be an authority.
+        prop_assume!(!path.starts_with("//"));
+        let mut request = Request::builder()
+            .method(if post { Method::POST } else { Method::GET })
+            .uri(path);
+        if let Some(host) = host {
+            request = request.header("host", host);
+        }
+        if let Some(header) = header {
+            request = request.header("x-a", header);
+        }
+        let request = request.body(()).unwrap();
+        let routes = Routes::new(&rules).unwrap();
+        let found = routes.find(&request);
+        prop_assert_eq!(found, naive(&rules, &request));
+        // And it is explained, unless there is no rule.
+        let applies = routes.explain(&request).into_iter().find(|rule| rule.why_not.is_none());
+        prop_assert_eq!(applies.map(|explained| explained.rule), found);
+        let never = routes.never_apply();
+        prop_assert!(never.iter().all(|(rule, _)| Some(*rule) != found));
+    }
+}

@@ -1,0 +1,124 @@
+use super::watch::Watcher;
+use super::{Compiled, State};
+use crate::policy::Policies;
+use crate::server::Route;
+use arc_swap::ArcSwap;
+use buttress::{Admission, Now, Policy, Rejection};
+use buttress_core::{Here, Spread};
+use http::Request;
+use parking_lot::Mutex;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+/// The rules in force: what services hold, and what a reload exchanges.
+///
+/// With it they hold all that a reload needs, so that a file is watched for as long as somebody goes
+/// by it.
+#[derive(Clone)]
+pub(crate) struct Current {
+    pub(super) shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    rules: ArcSwap<Spread<Compiled>>,
+    pub(super) state: Mutex<State>,
+    /// What tells of changes of the file, if somebody asked for that.
+    pub(super) watcher: OnceLock<Watcher>,
+}
+
+impl Current {
+    pub(super) fn new(rules: Compiled, state: State) -> Self {
+        let shared = Shared {
+            rules: ArcSwap::from_pointee(Spread::new(rules)),
+            state: Mutex::new(state),
+            watcher: OnceLock::new(),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    pub(super) fn replace(&self, rules: Compiled) {
+        self.shared.rules.store(Arc::new(Spread::new(rules)));
+    }
+
+    /// Which rules they are: each reload's number is new.
+    #[inline]
+    pub(crate) fn generation(&self) -> u64 {
+        self.shared.rules.load().generation
+    }
+
+    /// The rules, for as long as a call or a look at them lasts.
+    #[inline]
+    pub(crate) fn here(&self) -> Here<Compiled> {
+        self.shared.rules.load().here()
+    }
+
+    /// The route of a request.
+    #[inline]
+    pub(crate) fn of<B>(&self, request: &Request<B>) -> OfRoute {
+        let rules = self.here();
+        let place = rules.routes.find(request).map_or(0, |number| number + 1);
+        OfRoute { rules, place }
+    }
+}
+
+impl fmt::Debug for Current {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Current").finish_non_exhaustive()
+    }
+}
+
+/// The policies of one route, held by a call.
+#[derive(Clone, Debug)]
+pub struct OfRoute {
+    rules: Here<Compiled>,
+    place: usize,
+}
+
+impl OfRoute {
+    #[inline]
+    pub(crate) fn route(&self) -> &Route {
+        // Routes and stacks are made together.
+        &self.rules.stacks[self.place]
+    }
+
+    #[inline]
+    fn policies(&self) -> &Policies {
+        &self.route().policies
+    }
+}
+
+impl<B> Policy<Request<B>> for OfRoute {
+    type Permit = <Policies as Policy<Request<B>>>::Permit;
+    type Waiting = <Policies as Policy<Request<B>>>::Waiting;
+
+    #[inline]
+    fn admit(&self, call: &Request<B>, now: &Now) -> Admission<Self::Permit, Self::Waiting> {
+        self.policies().admit(call, now)
+    }
+
+    fn poll_admit(
+        &self,
+        waiting: &mut Self::Waiting,
+        call: &Request<B>,
+        now: &Now,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Self::Permit, Rejection>> {
+        self.policies().poll_admit(waiting, call, now, context)
+    }
+
+    fn wake_at(&self, waiting: &Self::Waiting) -> Option<Instant> {
+        Policy::<Request<B>>::wake_at(self.policies(), waiting)
+    }
+
+    fn abandon(&self, waiting: Self::Waiting, call: &Request<B>) {
+        self.policies().abandon(waiting, call);
+    }
+
+    fn revoke(&self, permit: Self::Permit, call: &Request<B>) {
+        self.policies().revoke(permit, call);
+    }
+}

@@ -1,0 +1,146 @@
+//! Which requests a route is about.
+
+use super::names::is_token;
+use super::scalar::text_schema;
+use super::setting::{Definitions, Setting};
+use crate::problem::Reporter;
+use crate::routes::Match;
+use crate::source::{At, Node};
+use http::{HeaderName, HeaderValue, Method};
+use serde_json::{Map, Value, json};
+
+settings! {
+    /// Which requests a route is about: those of which everything that is set here is true.
+    #[derive(Default)]
+    pub struct MatchSettings {
+        /// The HTTP method, or one of several.
+        optional method: Vec<At<Method>>,
+        /// The path, as axum writes it: `/users/{id}`, `/files/{*rest}`.
+        optional path: String,
+        /// The gRPC method, `package.Service/Method`, or all of a service, `package.Service`. Not
+        /// together with `path`.
+        optional grpc: String,
+        /// The host that is asked for: `api.example.com`, or `*.example.com`.
+        optional host: String,
+        /// Headers, and what each must say; `true` if it need only be there.
+        optional header: HeadersWanted,
+    }
+}
+
+/// Headers that must be there.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HeadersWanted {
+    wanted: Vec<(HeaderName, Option<HeaderValue>)>,
+}
+
+impl HeadersWanted {
+    /// Each, and what it must say; nothing if it need only be there.
+    pub fn iter(&self) -> impl Iterator<Item = &(HeaderName, Option<HeaderValue>)> {
+        self.wanted.iter()
+    }
+}
+
+/// What [`Routes`](crate::routes::Routes) are made of.
+impl From<&MatchSettings> for Match {
+    fn from(settings: &MatchSettings) -> Self {
+        let text = |text: &Option<At<String>>| text.as_ref().map(|text| (**text).clone());
+        let mut wanted = Self::default();
+        let methods = settings.method.iter().flat_map(|methods| methods.iter());
+        wanted.methods = methods.map(|method| (**method).clone()).collect();
+        wanted.path = text(&settings.path);
+        wanted.grpc = text(&settings.grpc);
+        wanted.host = text(&settings.host);
+        let headers = settings.header.iter().flat_map(|headers| headers.iter());
+        wanted.headers = headers.cloned().collect();
+        wanted
+    }
+}
+
+impl Setting for Method {
+    fn read(node: &At<Node>, report: &mut Reporter) -> Option<Self> {
+        let method = match &**node {
+            Node::Text(text) if is_token(text) => Self::from_bytes(text.as_bytes()).ok(),
+            _ => None,
+        };
+        let Some(method) = method else {
+            report.unfit(node, "a method such as \"GET\"");
+            return None;
+        };
+        // Methods are told apart by case, and nobody's are in small letters.
+        let capital = method.as_str().to_ascii_uppercase();
+        if USUAL.contains(&capital.as_str()) && capital != method.as_str() {
+            let problem = report.unfit(node, "in capital letters");
+            problem.meant(Some(capital));
+            return None;
+        }
+        Some(method)
+    }
+
+    fn schema(_: &mut Definitions) -> Value {
+        json!({ "anyOf": [{ "enum": USUAL }, text_schema("^[A-Z0-9_-]+$", &["A method."])] })
+    }
+
+    fn show(&self) -> Value {
+        Value::from(self.as_str())
+    }
+}
+
+const USUAL: [&str; 9] = [
+    "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "CONNECT", "PATCH", "TRACE",
+];
+
+impl Setting for HeadersWanted {
+    fn read(node: &At<Node>, report: &mut Reporter) -> Option<Self> {
+        let Node::Table(table) = &**node else {
+            report.unfit(node, "a table of headers");
+            return None;
+        };
+        let before = report.count();
+        let mut wanted = Vec::with_capacity(table.len());
+        for (name, node) in table.iter() {
+            report.field(name, |report| {
+                let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
+                    let problem = report.error(name.span(), "is not a header's name");
+                    problem.must_be("a header's name such as \"x-tier\"");
+                    return;
+                };
+                if wanted.iter().any(|(known, _)| *known == header) {
+                    report.error(name.span(), "is there twice");
+                }
+                match &**node {
+                    Node::Bool(true) => wanted.push((header, None)),
+                    Node::Text(text) if HeaderValue::from_str(text).is_ok() => {
+                        wanted.push((header, HeaderValue::from_str(text).ok()));
+                    }
+                    _ => _ = report.unfit(node, "what the header must say, or true"),
+                }
+            });
+        }
+        (report.count() == before).then_some(Self { wanted })
+    }
+
+    fn schema(_: &mut Definitions) -> Value {
+        json!({
+            "type": "object",
+            "additionalProperties": {
+                "anyOf": [
+                    { "type": "string", "pattern": "^[^\\x00-\\x1f\\x7f]*$" },
+                    { "const": true },
+                ],
+            },
+        })
+    }
+
+    fn show(&self) -> Value {
+        let shown = self.iter().map(|(name, value)| {
+            let value = value
+                .as_ref()
+                .map(|value| String::from_utf8_lossy(value.as_bytes()));
+            (
+                name.to_string(),
+                value.map_or(Value::Bool(true), Value::from),
+            )
+        });
+        Value::Object(shown.collect::<Map<_, _>>())
+    }
+}

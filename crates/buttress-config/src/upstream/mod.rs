@@ -1,0 +1,54 @@
+//! The rules as layers for clients.
+
+mod repeat;
+mod service;
+mod stack;
+
+pub use service::{UpstreamFuture, UpstreamService};
+pub(crate) use stack::{AnyRepeats, Outgoing, Repeat, Upstream};
+
+use crate::rules::Current;
+use std::sync::Arc;
+use tower_layer::Layer;
+
+/// Puts the calls to one upstream through its patterns. [`Rules::upstream`](crate::Rules::upstream)
+/// makes it.
+///
+/// From outside in: [coalescing](buttress::Coalesce), [stale answers](buttress::StaleIfError) if
+/// the call fails, a [timeout](buttress::Timeout) of the whole call, [retries](buttress::Retry) or
+/// [hedges](buttress::Hedge), and then for each attempt the breaker, the throttle, the limits, a
+/// [timeout](buttress::Timeout::per_attempt) of its own, and the headers that tell the callee its
+/// deadline and how critical the call is.
+///
+/// The client inside takes requests whose body is a [`ReplayBody`](buttress::repeat::ReplayBody),
+/// which is the request's own body unless retries keep a part of it. Its error must be able to hold
+/// a [`Rejection`](buttress::Rejection), as `BoxError` does.
+///
+/// It is a handle: clones share everything, and a service that was made before a reload goes by the
+/// new rules from its next readiness on. If a new file no longer has the upstream, its last rules
+/// stay in force for those who have the layer.
+#[derive(Clone, Debug)]
+pub struct UpstreamLayer {
+    current: Current,
+    name: Arc<str>,
+}
+
+impl UpstreamLayer {
+    pub(crate) fn new(current: Current, name: &str) -> Self {
+        let name = name.into();
+        Self { current, name }
+    }
+
+    /// The upstream's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl<S> Layer<S> for UpstreamLayer {
+    type Service = UpstreamService<S>;
+
+    fn layer(&self, inner: S) -> UpstreamService<S> {
+        UpstreamService::new(inner, self.current.clone(), Arc::clone(&self.name))
+    }
+}

@@ -1,0 +1,103 @@
+use crate::layers::AnyTimeout;
+use crate::policy::Policies;
+use buttress::coalesce::SameRequest;
+use buttress::repeat::Repeat as Repeatable;
+use buttress::retry::{Everything, IfSafe, Repeats};
+use buttress::{
+    Admission, Coalesce, Hedge, Now, OutgoingCriticality, OutgoingDeadline, Policy, Rejection,
+    Retry, StaleIfError,
+};
+use buttress_core::Here;
+use http::Request;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+/// What is done with the calls to one upstream, from outside in.
+#[derive(Debug, Default)]
+pub(crate) struct Upstream {
+    pub(crate) coalesce: Option<Coalesce<SameRequest>>,
+    pub(crate) stale: Option<StaleIfError>,
+    pub(crate) timeout: Option<AnyTimeout>,
+    pub(crate) repeat: Repeat,
+    pub(crate) policies: Policies,
+    pub(crate) attempt_timeout: Option<AnyTimeout>,
+    pub(crate) outgoing: Outgoing,
+}
+
+/// How a call is sent more than once.
+#[derive(Debug, Default)]
+pub(crate) enum Repeat {
+    #[default]
+    Never,
+    Retry(Retry<AnyRepeats>),
+    Hedge(Hedge<AnyRepeats>),
+}
+
+/// The headers that tell the callee about the call.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outgoing {
+    pub(crate) deadline: Option<OutgoingDeadline>,
+    pub(crate) criticality: Option<OutgoingCriticality>,
+}
+
+/// Which requests may be sent more than once.
+#[derive(Clone, Copy, Debug)]
+pub enum AnyRepeats {
+    /// Those of which the protocol says that it is safe.
+    IfSafe,
+    /// All.
+    Everything,
+}
+
+impl<Req> Repeats<Req> for AnyRepeats {
+    #[inline]
+    fn repeats<Pr: Repeatable<Req>>(&self, protocol: &Pr, request: &Req) -> bool {
+        match self {
+            Self::IfSafe => IfSafe.repeats(protocol, request),
+            Self::Everything => Everything.repeats(protocol, request),
+        }
+    }
+}
+
+/// The policies of one upstream, held by its services.
+#[derive(Clone, Debug)]
+pub struct OfUpstream(pub(super) Here<Upstream>);
+
+impl OfUpstream {
+    #[inline]
+    fn policies(&self) -> &Policies {
+        &self.0.policies
+    }
+}
+
+impl<B> Policy<Request<B>> for OfUpstream {
+    type Permit = <Policies as Policy<Request<B>>>::Permit;
+    type Waiting = <Policies as Policy<Request<B>>>::Waiting;
+
+    #[inline]
+    fn admit(&self, call: &Request<B>, now: &Now) -> Admission<Self::Permit, Self::Waiting> {
+        self.policies().admit(call, now)
+    }
+
+    fn poll_admit(
+        &self,
+        waiting: &mut Self::Waiting,
+        call: &Request<B>,
+        now: &Now,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Self::Permit, Rejection>> {
+        self.policies().poll_admit(waiting, call, now, context)
+    }
+
+    fn wake_at(&self, waiting: &Self::Waiting) -> Option<Instant> {
+        Policy::<Request<B>>::wake_at(self.policies(), waiting)
+    }
+
+    fn abandon(&self, waiting: Self::Waiting, call: &Request<B>) {
+        self.policies().abandon(waiting, call);
+    }
+
+    fn revoke(&self, permit: Self::Permit, call: &Request<B>) {
+        self.policies().revoke(permit, call);
+    }
+}

@@ -1,0 +1,97 @@
+//! Rule 12: a call through a configured stack allocates nothing that the same stack in code does not.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
+
+use buttress::{Bulkhead, Carried, IncomingDeadline, RateLimit, Timeout, guard};
+use buttress_config::Rules;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use http_body_util::Empty;
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tower::{BoxError, Layer, Service, service_fn};
+
+fn answer<B>(_: Request<B>) -> Ready<Result<Response<Empty<Bytes>>, Infallible>> {
+    ready(Ok(Response::new(Empty::new())))
+}
+
+fn answer_client<B>(_: Request<B>) -> Ready<Result<Response<Empty<Bytes>>, BoxError>> {
+    ready(Ok(Response::new(Empty::new())))
+}
+
+/// Allocations of a call, from readiness to the end of its body, once everything is warm.
+fn of_a_call<S, B>(mut service: S) -> u64
+where
+    S: Service<Request<Empty<Bytes>>, Response = Response<B>>,
+    B: Body,
+{
+    let mut last = 0;
+    for _ in 0..3 {
+        let request = Request::get("/users/7").body(Empty::new()).unwrap();
+        let counted = allocation_counter::measure(|| {
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(service.poll_ready(&mut context).is_ready());
+            let mut future = pin!(service.call(request));
+            let Poll::Ready(Ok(response)) = future.as_mut().poll(&mut context) else {
+                return;
+            };
+            let mut body = pin!(response.into_body());
+            while let Poll::Ready(Some(_)) = body.as_mut().poll_frame(&mut context) {}
+        });
+        last = counted.count_total;
+    }
+    last
+}
+
+fn server(file: &str) -> u64 {
+    let rules = Rules::from_toml(file).unwrap();
+    of_a_call(rules.server().layer(service_fn(answer)))
+}
+
+const WITHOUT: &str =
+    "[server.defaults]\ndeadline = false\nattempt = false\ncriticality = false\npressure = false\n";
+
+#[tokio::test(start_paused = true)]
+async fn a_configured_server_allocates_nothing() {
+    assert_eq!(server(WITHOUT), 0, "nothing");
+    for policies in [
+        "bulkhead = 8",
+        "rate_limit = \"1000/s\"",
+        "adaptive_limit = true",
+        "bulkhead = { limit = 8, priority = true }\nadaptive_limit = true\nrate_limit = \"1000/s\"",
+        "deadline_shedder = true\nfair_share = { limit = 8, by = \"method\" }",
+        "timeout = { headers = \"1s\", idle_body = \"1s\", whole_body = \"2s\" }",
+    ] {
+        assert_eq!(server(&format!("{WITHOUT}{policies}")), 0, "{policies}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_configured_stack_allocates_what_the_same_stack_in_code_does() {
+    let file = format!(
+        "{}\nrate_limit = \"1000/s\"\nbulkhead = 8\ntimeout = \"1s\"",
+        WITHOUT.replace("deadline = false", "deadline = \"30s\"")
+    );
+    let second = Duration::from_secs(1);
+    let rate = RateLimit::per_second(1_000).build().unwrap();
+    let slots = Bulkhead::builder(8).looking(Carried).build().unwrap();
+    let layers = (
+        IncomingDeadline::at_most(30 * second).unwrap(),
+        guard((rate, slots)),
+        Timeout::new(second).unwrap(),
+    );
+    assert_eq!(server(&file), of_a_call(layers.layer(service_fn(answer))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_configured_client_that_is_not_retried_allocates_nothing() {
+    let rules = "[upstream.one]\nretry = false\nbulkhead = 8\nthrottle = true";
+    let layer = Rules::from_toml(rules).unwrap().upstream("one").unwrap();
+    assert_eq!(of_a_call(layer.layer(service_fn(answer_client))), 0);
+}

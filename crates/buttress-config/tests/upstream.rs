@@ -1,0 +1,155 @@
+//! The clients that a file protects.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on should say where"
+)]
+
+use buttress::{Reason, Rejection};
+use buttress_config::{Document, Format, Reload, Rules, standard_client};
+use http::{Request, Response, StatusCode};
+use http_body_util::Empty;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
+
+type Body = Empty<bytes::Bytes>;
+
+fn request() -> Request<Body> {
+    Request::get("http://example.com/")
+        .body(Body::new())
+        .unwrap()
+}
+
+/// A callee that answers with the statuses in turn, and the last one from then on.
+#[expect(clippy::type_complexity, reason = "nobody else writes it")]
+fn callee<B: Send + 'static>(
+    statuses: &'static [u16],
+) -> (
+    Arc<AtomicU32>,
+    impl Service<
+        Request<B>,
+        Response = Response<Body>,
+        Error = BoxError,
+        Future = impl Future<Output = Result<Response<Body>, BoxError>> + Send,
+    > + Clone,
+) {
+    let calls = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&calls);
+    let service = service_fn(move |_: Request<B>| {
+        let call = counted.fetch_add(1, Ordering::Relaxed) as usize;
+        let status = statuses.get(call).or(statuses.last()).copied().unwrap();
+        async move {
+            let mut response = Response::new(Body::new());
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            Ok(response)
+        }
+    });
+    (calls, service)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_standard_client_tries_again() {
+    let (calls, callee) = callee(&[503, 200]);
+    let client = standard_client("payments").unwrap().layer(callee);
+    let response = client.oneshot(request()).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_upstream_names_the_near_one() {
+    let rules = Rules::from_toml("[upstream.payments]").unwrap();
+    let error = rules.upstream("payment").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "there is no upstream `payment`; did you mean `payments`?"
+    );
+    assert_eq!(rules.upstream("x").unwrap_err().did_you_mean(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_was_made_before_goes_by_new_rules() {
+    let parse = |text: &str| Document::parse("test", text, Format::Toml).unwrap();
+    let rules = Rules::new(parse("[upstream.one]\nretry = false")).unwrap();
+    let (calls, callee) = callee(&[503, 503, 200]);
+    let mut client = rules.upstream("one").unwrap().layer(callee);
+    let first = client.ready().await.unwrap().call(request()).await.unwrap();
+    assert_eq!(
+        (first.status().as_u16(), calls.load(Ordering::Relaxed)),
+        (503, 1)
+    );
+
+    let reload = rules.replace(parse("[upstream.one]\nretry = { attempts = 2 }"));
+    assert_eq!(reload, Ok(Reload::Changed));
+    let second = client.ready().await.unwrap().call(request()).await.unwrap();
+    assert_eq!(
+        (second.status().as_u16(), calls.load(Ordering::Relaxed)),
+        (200, 3)
+    );
+
+    // Without its upstream it keeps what it had.
+    assert_eq!(rules.replace(parse("")), Ok(Reload::Changed));
+    let third = client.ready().await.unwrap().call(request()).await.unwrap();
+    assert_eq!(third.status(), 200);
+}
+
+const BREAKER: &str = "[upstream.one]\nretry = false\ncircuit_breaker = ";
+
+#[tokio::test(start_paused = true)]
+async fn an_open_breaker_stays_open_when_the_file_changes() {
+    let parse = |text: &str| Document::parse("test", text, Format::Toml).unwrap();
+    let breaker = |settings: &str| parse(&format!("{BREAKER}{settings}"));
+    let first = breaker("{ consecutive_failures = 1, open_time = \"10s\", jitter = 0 }");
+    let rules = Rules::new(first).unwrap();
+    let (calls, callee) = callee(&[500, 200]);
+    let client = rules.upstream("one").unwrap().layer(callee);
+    let call = || client.clone().oneshot(request());
+    let refused = |answer: Result<_, BoxError>| {
+        let error = answer.map(|_: Response<_>| ()).unwrap_err();
+        Rejection::find(&*error).map(Rejection::reason)
+    };
+    assert_eq!(call().await.unwrap().status(), 500);
+    assert_eq!(refused(call().await), Some(Reason::CircuitOpen));
+
+    // Something else changes.
+    let text = format!(
+        "{BREAKER}{{ consecutive_failures = 1, open_time = \"10s\", jitter = 0 }}\ntimeout = \"9s\""
+    );
+    assert_eq!(rules.replace(parse(&text)), Ok(Reload::Changed));
+    assert_eq!(refused(call().await), Some(Reason::CircuitOpen));
+
+    // The breaker itself does: it is open for as long as it would have been.
+    let changed = breaker("{ consecutive_failures = 9, open_time = \"20s\", jitter = 0 }");
+    assert_eq!(rules.replace(changed), Ok(Reload::Changed));
+    tokio::time::advance(std::time::Duration::from_secs(9)).await;
+    assert_eq!(refused(call().await), Some(Reason::CircuitOpen));
+    tokio::time::advance(std::time::Duration::from_secs(2)).await;
+    assert_eq!(call().await.unwrap().status(), 200);
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
+}
+
+/// The headers that the callee saw.
+type Seen = (Option<http::HeaderValue>, Option<http::HeaderValue>);
+
+#[tokio::test(start_paused = true)]
+async fn a_callee_hears_of_the_deadline_and_the_criticality() {
+    let rules = Rules::from_toml(
+        "[upstream.one]\ntimeout = \"3s\"\nattempt_timeout = false\nretry = false\n\
+         deadline_header = \"header:x-left\"\ncriticality_header = true",
+    );
+    let service = service_fn(|request: Request<_>| async move {
+        let _: &buttress::repeat::ReplayBody<Body> = request.body();
+        let header = |name| request.headers().get(name).cloned();
+        let mut response = Response::new(Body::new());
+        response
+            .extensions_mut()
+            .insert((header("x-left"), header("x-criticality")));
+        Ok::<_, BoxError>(response)
+    });
+    let client = rules.unwrap().upstream("one").unwrap().layer(service);
+    let response = client.oneshot(request()).await.unwrap();
+    let (left, criticality) = response.extensions().get::<Seen>().unwrap();
+    assert_eq!(left.as_ref().unwrap(), "3000");
+    assert_eq!(criticality.as_ref().unwrap(), "CRITICAL");
+}
