@@ -5,10 +5,15 @@
 //! Each proxy has one core for itself, and the load and the upstream (nginx, which answers by
 //! itself) have the other one. They take turns. It needs Debian's packages `nginx-light` and `wrk`,
 //! and `taskset`. One line of JSON; the ratio should be 0.5 at least.
-#![allow(clippy::print_stdout, reason = "it prints what it measures")]
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "it prints what it measures, and waits for processes"
+)]
 
 use buttress_benches::measure::median;
 use std::error::Error;
+use std::fmt::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -151,10 +156,10 @@ impl Directory {
         location: &str,
     ) -> Result<Running, Failure> {
         let at = |file: &str| path_of(&self.0.join(format!("{name}-{file}")));
-        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .iter()
-            .map(|kind| format!("{kind}_temp_path {};\n", at(kind)))
-            .collect();
+        let mut temporary = String::new();
+        for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
+            writeln!(temporary, "{kind}_temp_path {};", at(kind))?;
+        }
         let text = format!(
             "daemon off;\nmaster_process off;\npid {};\nerror_log {} crit;\n\
              events {{ worker_connections 1024; }}\n\

@@ -1,5 +1,5 @@
 use crate::guard::policy_layer;
-use buttress_core::{Reason, combine};
+use buttress_core::{Reason, Rejection, combine};
 use std::sync::Arc;
 
 /// A policy that decides, and is not obeyed: what it would have refused is counted. It is a handle:
@@ -68,6 +68,17 @@ impl<P> Shadow<P> {
     /// How many would have had to wait, whatever would have come of it.
     pub fn would_have_waited(&self) -> u64 {
         self.policy.would_have_waited()
+    }
+
+    /// Counts a refusal that is not obeyed: for those who ask the [policy](Self::policy) themselves,
+    /// and so spare a copy of its permit.
+    pub fn note(&self, rejection: &Rejection) {
+        self.policy.note(rejection);
+    }
+
+    /// Counts a wait that is not waited, in the same way.
+    pub fn note_wait(&self) {
+        self.policy.note_wait();
     }
 
     /// The policy.

@@ -56,14 +56,24 @@ impl Policies {
         now: &Now,
     ) -> Admission<Permits, PlaceFor<B>> {
         for policy in self.policies.iter().skip(earlier.len()) {
-            match policy.admit(call, now) {
-                Admission::Admitted(permit) => earlier.push(permit),
-                Admission::Refused(rejection) => {
+            // What `Shadow` does, without the copy of the permit that its own answer would be.
+            match policy.policy().admit(call, now) {
+                Admission::Admitted(permit) => earlier.push(Some(permit)),
+                Admission::Refused(rejection) if policy.is_enforced() => {
                     self.give_back(earlier, call);
                     return Admission::Refused(rejection);
                 }
-                Admission::Wait(waiting) => {
+                Admission::Wait(waiting) if policy.is_enforced() => {
                     return Admission::Wait(Box::new(Place { waiting, earlier }));
+                }
+                Admission::Refused(rejection) => {
+                    policy.note(&rejection);
+                    earlier.push(None);
+                }
+                Admission::Wait(waiting) => {
+                    policy.policy().abandon(waiting, call);
+                    policy.note_wait();
+                    earlier.push(None);
                 }
             }
         }

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 macro_rules! one_of {
     ($name:ident: $($variant:ident),+) => {
         #[doc = "One of several policies, permits, or places in waiting lines."]
+        // A tag of one byte lets what follows it be copied from odd addresses, and each such copy
+        // waits for the writes before it: that cost more than the policies.
+        #[repr(u64)]
         #[derive(Clone, Copy, Debug)]
         pub enum $name<$($variant),+> {
             $(

@@ -90,8 +90,15 @@ impl<P> Shadow<P> {
         &self.policy
     }
 
+    /// Counts a wait that is not waited, in the same way.
     #[cold]
-    fn note(&self, rejection: &Rejection) {
+    pub fn note_wait(&self) {
+        self.waited.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a refusal that is not obeyed: for those who ask the [policy](Self::policy) themselves.
+    #[cold]
+    pub fn note(&self, rejection: &Rejection) {
         self.refused[place_of(rejection.reason())].fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -113,7 +120,7 @@ impl<C: ?Sized, P: Policy<C>> Policy<C> for Shadow<P> {
             }
             Admission::Wait(waiting) => {
                 self.policy.abandon(waiting, call);
-                self.waited.fetch_add(1, Ordering::Relaxed);
+                self.note_wait();
                 Admission::Admitted(None)
             }
         }
