@@ -30,6 +30,12 @@ use std::time::Duration;
 /// or [one for each key](AdaptiveLimitBuilder::by). Streaming responses that last for as long as the
 /// client likes say nothing about the service; use a [`Bulkhead`](crate::Bulkhead) there.
 ///
+/// Every 429 that comes through it is taken for an overload, though it may be one client's quota that
+/// is used up: a few in each round trip hold the limit down for everybody. Put rate limits outside of
+/// it, and where the service itself answers so, have `Http` [classify](crate::Http) it as a success. In
+/// the same way a flood of quick answers (404s, say) passes for what the service normally takes, and
+/// calls that do more for slow ones, for up to a minute.
+///
 /// Put the [`Timeout`](crate::Timeout) inside it, so that a callee that hangs is slow and not just
 /// left by its callers.
 ///

@@ -22,7 +22,9 @@ use std::sync::Arc;
 /// No call is refused and none waits. Calls that the policy would have admitted hold its permit, so
 /// a breaker sees their outcomes and an adaptive limit their latencies; the others hold nothing.
 /// Since they run all the same, the callee is busier than it would be, and the counts are an upper
-/// bound.
+/// bound. Where the policy has a waiting room, calls that it would have had wait leave its line at once
+/// and are counted by [`would_have_waited`](Self::would_have_waited) alone, since nobody knows whether
+/// their turn would have come in time.
 ///
 /// # How it fails when misused
 ///

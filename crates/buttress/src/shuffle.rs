@@ -20,7 +20,10 @@ use std::sync::Arc;
 /// # How it fails when misused
 ///
 /// With as many compartments for each key as there are, nothing is kept apart; with one, there is
-/// nowhere to go when it is full. [`Shards::overlap`] says what to expect. A key that clients make
+/// nowhere to go when it is full. A call that has to wait does so in one compartment, the one with the
+/// shortest line, even if a slot comes free in another meanwhile: where tenants may hang, better have
+/// no waiting room, or a [longest wait](crate::BulkheadBuilder::waiting_room) that is short.
+/// [`Shards::overlap`] says what to expect. A key that clients make
 /// up gives them every compartment: use what was authenticated. And a tenant that knows the
 /// [seed](ShuffleShardingBuilder::seed) may look for a name that shares another one's compartments.
 ///

@@ -21,6 +21,10 @@ use std::time::Instant;
 /// A call that would have been refused runs all the same, and has an effect: the callee is busier
 /// than it would have been. So what is counted is an upper bound of what would be refused.
 ///
+/// How a wait would have ended nobody knows either: where there is a waiting room, calls are counted
+/// by [`would_have_waited`](Self::would_have_waited), and its line is always empty. Read both numbers;
+/// each such call would have been refused or served later.
+///
 /// ```
 /// use buttress_core::{Admission, Now, Policy, Reason, Slots, combine::Shadow};
 ///

@@ -83,7 +83,10 @@ impl<P, L> Prioritized<P, L> {
     fn noted(&self, rejection: Rejection) -> Rejection {
         if matches!(
             rejection.reason(),
-            Reason::BulkheadFull | Reason::WaitedTooLong | Reason::Overloaded
+            Reason::BulkheadFull
+                | Reason::WaitedTooLong
+                | Reason::DeadlinePassed
+                | Reason::Overloaded
         ) {
             self.threshold.refused();
         }

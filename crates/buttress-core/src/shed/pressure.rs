@@ -187,7 +187,7 @@ fn of_each(share: f64, arrived: [f64; 4]) -> u64 {
     let mut left = share * all;
     let of_each = arrived.map(|calls| {
         if all <= 0.0 {
-            // Nobody has counted yet.
+            // None came since the last reading.
             return share;
         }
         let refused = left.min(calls);
@@ -229,12 +229,13 @@ impl<C: ?Sized, L: Look<C>> Policy<C> for Pressure<L> {
 
     #[inline]
     fn admit(&self, call: &C, _: &Now) -> Admission<(), Never> {
+        // Also while nothing is refused, so that the first pressure meets the lowest alone.
+        let rank = self.look.criticality(call).rank();
+        self.arrived[rank].fetch_add(1, Ordering::Relaxed);
         let shares = self.shares.load(Ordering::Relaxed);
         if shares == 0 {
             return Admission::Admitted(());
         }
-        let rank = self.look.criticality(call).rank();
-        self.arrived[rank].fetch_add(1, Ordering::Relaxed);
         let share = (shares >> (16 * rank)) as u16;
         if share > 0 && self.random.unit() * f64::from(ALL) < f64::from(share) {
             return Admission::Refused(Rejection::new(Reason::Overloaded, self.name));

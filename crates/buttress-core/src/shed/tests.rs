@@ -175,13 +175,7 @@ fn pressure_refuses_the_least_critical_of_what_comes() {
     };
     assert_eq!(refused_of_ten(), [0; 4]);
     policy.report(Reading { cpu, memory: None });
-    // Nobody knows yet what comes, so all are refused alike.
-    let alike = refused_of_ten();
-    assert!(
-        alike[0] > 2_000 && alike[1] > 1_600 && alike[2] > 400,
-        "{alike:?}"
-    );
-    policy.report(Reading { cpu, memory: None });
+    // What comes was counted while nothing was refused, so the first pressure meets the lowest alone.
     let [lowest, next, critical, _] = refused_of_ten();
     assert_eq!((next, critical), (0, 0));
     assert!((4_650..4_850).contains(&lowest), "{lowest}");

@@ -31,7 +31,7 @@ impl Tally {
     }
 }
 
-/// The service. It does its work even if nobody waits for it any more.
+/// The service. A call whose future is dropped leaves its slot, or its place in the queue.
 pub(crate) fn service<C: Send + 'static>()
 -> impl Service<C, Response = (), Error = BoxError, Future: Send> + Clone {
     let slots = Arc::new(Semaphore::new(20));
