@@ -9,9 +9,11 @@
 use axum::Router;
 use axum::body::Body;
 use axum::routing::post;
+use buttress::shed::{Arrived, MarkArrival};
 use buttress::{Deadline, RunLater, SettingError};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -168,6 +170,54 @@ async fn results_are_forgotten_in_time_and_when_there_are_too_many() {
     ] {
         assert_eq!(state(&app, unknown).await.0, 404, "{unknown}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_that_was_deleted_takes_no_other_ones_place() {
+    let later = RunLater::builder("/jobs/").keep_results(60 * SECOND, 2);
+    let (later, runs) = (later.build().unwrap(), Arc::default());
+    let app = app(&later, &runs);
+    let oldest = accepted(&app, "one").await;
+    sleep(2 * SECOND).await;
+    let deleted = accepted(&app, "two").await;
+    sleep(SECOND / 2).await;
+    let newest = accepted(&app, "three").await;
+    sleep(SECOND * 3 / 4).await;
+    assert_eq!(state(&app, &newest).await.0, 202);
+    assert_eq!(ask(&app, "DELETE", &deleted, "").await.status, 204);
+    later.drain().await;
+    for url in [&oldest, &newest] {
+        assert_eq!(state(&app, url).await.0, 201);
+    }
+    assert_eq!(later.results(), 2);
+}
+
+/// Or what sheds by how long a call has waited would count the queue, in which jobs wait on purpose.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_was_marked_arrives_when_it_starts() {
+    let later = RunLater::builder("/jobs/").at_once(1).build().unwrap();
+    let marks = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&marks);
+    let work = move |request: Request<Body>| async move {
+        let mark = request.extensions().get().copied().map(Arrived::instant);
+        let start = tokio::time::Instant::now().into_std();
+        seen.lock().push((mark, start));
+        sleep(SECOND).await;
+    };
+    let app = Router::new().route("/reports", post(work).layer(later.clone()));
+    let marked = app.clone().layer(MarkArrival::new());
+    for _ in 0..3 {
+        accepted(&marked, "").await;
+    }
+    accepted(&app, "").await;
+    later.drain().await;
+    let marks = marks.lock();
+    assert_eq!(marks.len(), 4);
+    for (mark, start) in &marks[..3] {
+        assert_eq!(*mark, Some(*start));
+    }
+    // Nobody asked for a mark.
+    assert_eq!(marks[3].0, None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -40,6 +40,13 @@ impl Kept {
         if headers.iter().map(length).sum::<usize>() > MOST_HEADERS {
             return Self::failed(&RESULT_TOO_LARGE);
         }
+        // A value may be a slice of all that was read from a connection, which it would keep.
+        for value in headers.values_mut() {
+            if let Ok(mut copy) = HeaderValue::from_bytes(value.as_bytes()) {
+                copy.set_sensitive(value.is_sensitive());
+                *value = copy;
+            }
+        }
         Self {
             status: head.status,
             headers,
@@ -214,5 +221,28 @@ impl Body for KeptBody {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.0.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// hyper's are slices of what was read from the connection.
+    #[test]
+    fn a_header_field_that_is_kept_does_not_keep_the_buffer_it_came_in() {
+        let buffer = Bytes::from(vec![b'x'; 4096]);
+        let mut value = HeaderValue::from_maybe_shared(buffer.slice(..8)).unwrap();
+        value.set_sensitive(true);
+        let response = Response::builder().header("x-report", value);
+        let (head, ()) = response.body(()).unwrap().into_parts();
+        assert_eq!(
+            head.headers["x-report"].as_bytes().as_ptr(),
+            buffer.as_ptr()
+        );
+        let kept = Kept::of(head, Bytes::new());
+        let value = &kept.headers["x-report"];
+        assert_ne!(value.as_bytes().as_ptr(), buffer.as_ptr());
+        assert!(value == "xxxxxxxx" && value.is_sensitive());
     }
 }

@@ -166,7 +166,7 @@ pub(super) fn poll_whole<B: Body>(
     }
     loop {
         match ready!(body.as_mut().poll_frame(context)) {
-            None => return Poll::Ready(Ok(std::mem::take(read).freeze())),
+            None => return Poll::Ready(Ok(to_size(std::mem::take(read)))),
             Some(Err(_)) => return Poll::Ready(Err(Unread::Broken)),
             Some(Ok(frame)) => {
                 // Trailers are not kept.
@@ -186,8 +186,43 @@ pub(super) fn poll_whole<B: Body>(
     }
 }
 
+/// Without the room that it has grown for: it is kept for long, and in numbers.
+fn to_size(read: BytesMut) -> Bytes {
+    if read.len() == read.capacity() {
+        read.freeze()
+    } else {
+        Bytes::copy_from_slice(&read)
+    }
+}
+
 impl<S, B> fmt::Debug for LaterFuture<S, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LaterFuture").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+    use std::convert::Infallible;
+    use std::future::poll_fn;
+    use std::pin::pin;
+
+    #[tokio::test]
+    async fn a_body_that_is_kept_has_no_spare_room() {
+        // What has grown has room for twice as much as it needs, or nearly so.
+        let frames = [40, 1, 0].map(|length| {
+            let data = Bytes::from(vec![b'x'; length]);
+            Ok::<_, Infallible>(Frame::data(data))
+        });
+        let mut body = pin!(StreamBody::new(futures_util::stream::iter(frames)));
+        let mut read = BytesMut::new();
+        let whole = poll_fn(|context| poll_whole(body.as_mut(), &mut read, 64, context)).await;
+        // Without a copy: the vector is the one that was kept.
+        let whole = Vec::from(whole.unwrap());
+        assert_eq!((whole.len(), whole.capacity()), (41, 41));
+        assert_eq!(read.capacity(), 0);
     }
 }

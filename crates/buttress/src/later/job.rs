@@ -3,7 +3,9 @@
 use super::answer::{BROKEN, Kept, RESULT_TOO_LARGE, WAITED_TOO_LONG};
 use super::future::{Unread, poll_whole};
 use super::store::Reserved;
+use crate::clock;
 use crate::guard::Line;
+use crate::shed::Arrived;
 use buttress_core::{Policy, Slots};
 use bytes::BytesMut;
 use http::{Request, Response};
@@ -62,11 +64,16 @@ pub(super) fn spawn<S, B, R>(
     its.store.started(id, task.abort_handle());
 }
 
-async fn run<S, B, R>(mut service: S, request: Request<B>, max_body: usize) -> Kept
+async fn run<S, B, R>(mut service: S, mut request: Request<B>, max_body: usize) -> Kept
 where
     S: Service<Request<B>, Response = Response<R>>,
     R: Body,
 {
+    // It has waited as it was meant to: what sheds calls that waited for too long is not to count
+    // that.
+    if let Some(arrived) = request.extensions_mut().get_mut::<Arrived>() {
+        *arrived = Arrived::at(clock::now());
+    }
     let ready = poll_fn(|context| service.poll_ready(context)).await;
     let answer = match ready {
         Ok(()) => service.call(request).await,

@@ -15,7 +15,9 @@ use tower_layer::Layer;
 /// accepted when its body has been read and its job is in the queue; one that finds the queue full
 /// is refused with 503, and so is every call once it is being drained. A caller that goes away
 /// before has done nothing; after that, the job runs without it, and its
-/// [`Deadline`](crate::Deadline) does not count for the job. Trailers of the request are not kept.
+/// [`Deadline`](crate::Deadline) does not count for the job. A request that
+/// [`MarkArrival`](crate::shed::MarkArrival) has marked [arrives](crate::shed::Arrived) when its job
+/// starts. Trailers of the request are not kept.
 ///
 /// A call takes its place in the queue when it comes, before its body is read, and a sender that
 /// sends slowly keeps it: put a [`Timeout`](crate::Timeout) outside. Jobs run meanwhile. gRPC requests

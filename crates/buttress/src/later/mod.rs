@@ -20,10 +20,24 @@
 //!
 //! The queue is in memory: a process that dies takes its jobs with it. [Drain](RunLater::drain) it
 //! before the process ends, and let only such work run later that its caller asks for again if the
-//! status URL knows nothing of it. What is remembered is bounded by the queue, the number of results
-//! and the size of a body, multiplied; the defaults come to 128 MiB. Whoever knows a status URL can
-//! read the result and end the job: its last part cannot be guessed, and is as secret as you keep it. And a long queue hides
-//! that a service can do less than it is asked to: watch [`queued`](RunLater::queued).
+//! status URL knows nothing of it. Whoever knows a status URL can read the result and end the job:
+//! its last part cannot be guessed, and is as secret as you keep it. And a long queue hides that a
+//! service can do less than it is asked to: watch [`queued`](RunLater::queued).
+//!
+//! # Memory
+//!
+//! It is bounded by the settings, multiplied, and the default bounds are not small:
+//!
+//! | what | bytes | by default |
+//! | --- | --- | --- |
+//! | calls that are read or wait | `queue` × `max_body`, and twice that while they are read, since a body grows into spare room | 63 MiB, or 125 MiB |
+//! | jobs that run | `at_once` × three times `max_body`: a request, and a result that grows | 3 MiB |
+//! | results | `keep_results` × (`max_body` and 16 KiB of header fields) | 78 MiB |
+//!
+//! So count on 206 MiB at the worst, and to that add the heads of the requests, `queue` + `at_once` of
+//! them. Each is as long as your server allows: with hyper, by default, 16 KiB in HTTP/2 and 400 KiB in
+//! HTTP/1, which may stay in use whole, and what your layers put into extensions. Header fields are
+//! counted by the letters of their names and values: many very short ones take many times as much.
 //!
 //! ```
 //! use axum::{Router, routing::post};

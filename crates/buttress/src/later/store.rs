@@ -28,7 +28,8 @@ pub(super) struct Store {
 #[derive(Default)]
 struct Jobs {
     states: HashMap<u128, State>,
-    /// When results are to be forgotten, in the order in which they came. Some may be already.
+    /// When results are to be forgotten, in the order in which they came. Some were deleted since:
+    /// it is at most twice as long as results may be kept.
     finished: VecDeque<(Instant, u128)>,
     results: usize,
     /// How many tasks have not ended, also if nobody wants their results any more.
@@ -226,7 +227,8 @@ impl Jobs {
     fn forget(&mut self, now: Instant, most: usize) -> Vec<State> {
         let mut forgotten = Vec::new();
         while let Some((until, id)) = self.finished.front() {
-            if *until > now && self.finished.len() <= most {
+            // Those that were deleted count for nothing.
+            if *until > now && self.results <= most {
                 break;
             }
             if let Some(state) = self.states.remove(id) {
@@ -235,6 +237,94 @@ impl Jobs {
             }
             self.finished.pop_front();
         }
+        // At least half of them were deleted, so each result pays for a constant part of this.
+        if self.finished.len() > 2 * most {
+            let states = &self.states;
+            self.finished.retain(|(_, id)| states.contains_key(id));
+        }
         forgotten
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer::BROKEN;
+    use super::*;
+    use proptest::prelude::*;
+
+    const KEEP: Duration = Duration::from_secs(10);
+
+    fn done(store: &Store) -> u128 {
+        let id = store.add().ok().unwrap();
+        store.finish(id, Kept::failed(&BROKEN));
+        id
+    }
+
+    async fn agrees_with_a_list(most: usize, steps: Vec<(u8, usize)>) {
+        let store = Store::new(1, KEEP, most);
+        // The names of the results that are there, the oldest first, and until when.
+        let mut model: Vec<(u128, Instant)> = Vec::new();
+        let mut all = Vec::new();
+        for (step, number) in steps {
+            match step {
+                0..=3 => {
+                    let id = done(&store);
+                    all.push(id);
+                    model.push((id, clock::now() + KEEP));
+                }
+                4..=6 if !all.is_empty() => {
+                    let id = all[number % all.len()];
+                    let there = model.iter().any(|(other, _)| *other == id);
+                    assert_eq!(store.cancel(id), there);
+                    model.retain(|(other, _)| *other != id);
+                }
+                7 => {
+                    let id = store.add().ok().unwrap();
+                    assert!(store.cancel(id));
+                    store.finish(id, Kept::failed(&BROKEN));
+                    all.push(id);
+                }
+                _ => tokio::time::advance(Duration::from_secs(number as u64 % 4)).await,
+            }
+            model.retain(|(_, until)| *until > clock::now());
+            let too_many = model.len().saturating_sub(most);
+            model.drain(..too_many);
+            assert_eq!(store.results(), model.len());
+            for id in &all {
+                let there = model.iter().any(|(other, _)| other == id);
+                assert_eq!(store.state(*id).is_some(), there);
+            }
+            let jobs = store.jobs.lock();
+            assert_eq!(jobs.states.len(), model.len());
+            assert!(jobs.finished.len() <= 2 * most);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_newest_results_that_nobody_deleted_are_kept_for_their_time(
+            most in 1_usize..6,
+            steps in prop::collection::vec((0_u8..9, any::<usize>()), 0..80),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .start_paused(true)
+                .build()
+                .unwrap();
+            runtime.block_on(agrees_with_a_list(most, steps));
+        }
+    }
+
+    /// One result stands at the front all the time, so that nothing behind it expires.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_remembered_of_deleted_results_is_bounded() {
+        let store = Store::new(1, KEEP, 8);
+        let first = done(&store);
+        for _ in 0..1_000 {
+            let id = done(&store);
+            assert!(store.cancel(id));
+            assert!(store.jobs.lock().finished.len() <= 16);
+        }
+        assert!(store.state(first).is_some());
     }
 }
