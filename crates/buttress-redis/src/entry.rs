@@ -10,6 +10,7 @@ use buttress_core::{
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// What this instance remembers of one key.
@@ -31,6 +32,15 @@ pub(crate) struct State {
     pub(crate) view: View,
     /// Whether a task in the background looks after this key.
     pub(crate) kept: bool,
+    /// Until when something is remembered that a call could make use of if it were forgotten.
+    in_use_until: Option<Instant>,
+}
+
+impl State {
+    /// What is remembered now must not be forgotten before `whole` has passed.
+    pub(crate) fn remember(&mut self, now: Instant, whole: Duration) {
+        self.in_use_until = self.in_use_until.max(now.checked_add(whole));
+    }
 }
 
 impl Entry {
@@ -114,12 +124,22 @@ impl Policy<Digest> for Place {
 impl PerKey<Digest> for Place {
     const TAKES_BACK: bool = false;
 
-    fn retention(&self, _: &Now) -> Retention {
+    fn retention(&self, now: &Now) -> Retention {
         // What a keeper looks after is in use. It has its own hold on the entry, so that nothing
-        // is lost if the map forgets it all the same.
-        match self.0.get() {
-            Some(entry) if entry.state.lock().kept => Retention::Active,
-            _ => Retention::Idle,
+        // is lost if the map forgets it all the same. And what was used up here must not be made
+        // whole by a flood of other keys.
+        let Some(entry) = self.0.get() else {
+            return Retention::Idle;
+        };
+        let state = entry.state.lock();
+        if state.kept
+            || state
+                .in_use_until
+                .is_some_and(|until| until > now.instant())
+        {
+            Retention::Active
+        } else {
+            Retention::Idle
         }
     }
 }

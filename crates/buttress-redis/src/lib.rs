@@ -67,6 +67,13 @@
 //! deadline is the default. A store that comes back
 //! empty has forgotten what was used: that is one burst more.
 //!
+//! The local share is a limit of its own: what it admits is not charged to the store afterwards. So
+//! a store that fails now and then, or is slower than the deadline, can cost up to the limit once
+//! more, as long as that lasts; calls beyond [`max_asks`](FleetBuilder::max_asks), and calls that
+//! wait for a lease for a whole deadline, are decided by it, too. Where nothing at all may be
+//! exceeded, [refuse](WhenUnreachable::Refuse) instead. On a Redis Cluster, instances are counted on one
+//! master; while that one is gone, all limits are local.
+//!
 //! # How it fails when misused
 //!
 //! A key that clients can make up (a header, say) gives each client as many limits as it likes,

@@ -148,7 +148,9 @@ impl Shared {
         let share = self.rule().share(self.subject.link.instances(), cost);
         let at = now.instant().saturating_duration_since(self.anchor);
         let mut state = entry.state.lock();
-        state.local.apply(&share, action, at.as_micros() as u64)
+        let answer = state.local.apply(&share, action, at.as_micros() as u64);
+        state.remember(now.instant(), answer.whole);
+        answer
     }
 
     fn decided(
@@ -159,7 +161,8 @@ impl Shared {
         answer: &Answer,
         now: &Now,
     ) -> Decision {
-        if answer.taken < cost {
+        // A store that says to wait for longer is broken, and is not believed.
+        if answer.taken < cost || answer.wait > self.longest_wait {
             return self.refused(answer.wait, answer.left);
         }
         let permit = FleetPermit {

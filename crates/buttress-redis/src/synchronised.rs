@@ -75,6 +75,25 @@ impl View {
         answer
     }
 
+    /// Calls come again after a while without exchanges.
+    fn wake(&mut self, now: Instant) {
+        // What a window holds is not known to age, but to be whole in the end.
+        if self.whole(now).is_zero() {
+            self.known = None;
+        }
+    }
+
+    /// How long until all that is known to be used has come free.
+    fn whole(&self, now: Instant) -> Duration {
+        self.known.as_ref().map_or(Duration::ZERO, |known| {
+            let since = now.saturating_duration_since(known.at);
+            known
+                .whole
+                .max(nanoseconds(known.debt))
+                .saturating_sub(since)
+        })
+    }
+
     pub(crate) fn give_back(&mut self, rule: &Rule, cost: u32) {
         // What was told already stays counted: a little less is admitted.
         let back = cost.min(self.pending);
@@ -150,6 +169,7 @@ impl Shared {
                 return self.no_room();
             }
             state.kept = true;
+            state.view.wake(now.instant());
         }
         let answer = state.view.take(self.rule(), cost, period, now.instant());
         drop(state);
@@ -199,7 +219,10 @@ impl Keeper {
                 Err(_) => state.view.pending = state.view.pending.saturating_add(pending),
             }
             if quiet >= QUIET && state.view.pending == 0 {
-                state.view = View::default();
+                // What is known stays, or whoever rests for a while would find the limit whole.
+                let now = tokio::time::Instant::now().into_std();
+                let whole = state.view.whole(now);
+                state.remember(now, whole);
                 return;
             }
         }
@@ -210,5 +233,5 @@ fn nanoseconds(nanoseconds: u128) -> Duration {
     Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
 }
 
-/// After so many exchanges without a call, the key is forgotten here.
+/// After so many exchanges without a call, there are no more until the next one.
 const QUIET: u32 = 10;

@@ -204,3 +204,29 @@ async fn excess_waits_for_its_turn_where_it_may() {
     call(&limit).await.unwrap();
     assert!(start.elapsed() < waited + 150 * MS);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_rests_between_calls_finds_no_limit_that_is_whole_again() {
+    let fleet = Fleet::on(Wire::new()).start().unwrap();
+    let limit = RateLimit::per_hour(10).build_on(fleet.synchronised(100 * MS));
+    let limit = limit.unwrap();
+    let mut admitted = 0;
+    for _ in 0..10 {
+        for _ in 0..20 {
+            admitted += u32::from(call(&limit).await.is_ok());
+        }
+        sleep(Duration::from_secs(2)).await;
+    }
+    assert_eq!(admitted, 10);
+    let window = RateLimit::per_hour(10).sliding_window();
+    let window = window.build_on(fleet.synchronised(100 * MS)).unwrap();
+    let mut admitted = 0;
+    for _ in 0..200 {
+        admitted += u32::from(call(&window).await.is_ok());
+        sleep(Duration::from_secs(2)).await;
+    }
+    assert_eq!(admitted, 10);
+    // In the end it is.
+    sleep(Duration::from_secs(2 * 3_600)).await;
+    assert!(call(&window).await.is_ok());
+}

@@ -8,7 +8,8 @@ local debt, at = 0, now
 local kept = redis.pcall('GET', KEYS[1])
 if type(kept) == 'string' then
   local d, a = string.match(kept, '^(%d+) (%d+)$')
-  if d then debt, at = tonumber(d), tonumber(a) end
+  -- Longer numbers are none of ours.
+  if d and #d <= 17 and #a <= 16 then debt, at = tonumber(d), tonumber(a) end
 end
 if now > at then debt = math.max(0, debt - (now - at) * 1000) end
 

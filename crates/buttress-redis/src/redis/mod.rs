@@ -87,7 +87,11 @@ impl Store for RedisStore {
             });
             let answer = self.run(script, call).await;
             self.lines.load_full().check().await?;
-            *self.unanswered.lock() = None;
+            // One that became a replica answers pings and runs no script: only new lines lead away
+            // from it.
+            if answer.is_ok() {
+                *self.unanswered.lock() = None;
+            }
             answer
         })
     }

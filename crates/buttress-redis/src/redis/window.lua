@@ -9,7 +9,8 @@ local previous, current, at = 0, 0, index
 local kept = redis.pcall('GET', KEYS[1])
 if type(kept) == 'string' then
   local i, p, c = string.match(kept, '^(%d+) (%d+) (%d+)$')
-  if i then at, previous, current = tonumber(i), tonumber(p), tonumber(c) end
+  -- Longer numbers are none of ours.
+  if i and #i <= 13 and #p <= 10 and #c <= 10 then at, previous, current = tonumber(i), tonumber(p), tonumber(c) end
 end
 if at == index - 1 then
   previous, current = current, 0
