@@ -85,6 +85,11 @@ impl Methods {
         self.usual == 0 && self.others.is_empty()
     }
 
+    /// Whether it is one of them by its name.
+    fn name(&self, method: &Method) -> bool {
+        self.usual & bit(method) != 0
+    }
+
     fn hold(&self, method: &Method) -> bool {
         self.is_any() || self.usual & bit(method) != 0 || self.others.contains(method)
     }
@@ -143,6 +148,18 @@ impl Conditions {
             host: wanted.host.as_deref().map(Host::of),
             grpc: wanted.grpc.is_some(),
             headers: wanted.headers.clone(),
+        }
+    }
+
+    /// Whether one of the methods is `HEAD`.
+    pub(super) fn name_head(&self) -> bool {
+        self.methods.name(&Method::HEAD)
+    }
+
+    /// From here on, `HEAD` is taken as well if `GET` is.
+    pub(super) fn take_head_with_get(&mut self) {
+        if self.methods.name(&Method::GET) {
+            self.methods.usual |= bit(&Method::HEAD);
         }
     }
 

@@ -14,6 +14,11 @@
 //! A rule whose path fits and whose conditions don't hold is out of the way: `POST /users/me` finds
 //! the rule for `/users/{id}` if the one for `/users/me` is for `GET` only.
 //!
+//! A rule for `GET` is one for `HEAD` as well, because axum and most servers answer `HEAD` by what
+//! they have for `GET`: otherwise `curl -I` would pass by its limits. That ends where any rule with
+//! the very same path names `HEAD`, whatever else that rule asks: then `HEAD` is what the rules of
+//! this path say that it is. [`Routes::explain`] goes by the same.
+//!
 //! # Paths
 //!
 //! They are written as axum's: `{id}` is one segment that is not empty, `{*rest}` at the end is one
@@ -47,6 +52,7 @@ pub use template::TemplateError;
 use conditions::Conditions;
 #[cfg(feature = "axum")]
 use hashbrown::HashMap;
+use hashbrown::HashSet;
 use http::{HeaderName, HeaderValue, Method, Request};
 use template::Template;
 use tree::Tree;
@@ -55,7 +61,8 @@ use tree::Tree;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Match {
-    /// Any of these methods; any at all if there are none.
+    /// Any of these methods; any at all if there are none. `GET` stands for `HEAD` too, unless a
+    /// rule of the same path names that.
     pub methods: Vec<Method>,
     /// A path template: `/users/{id}`.
     pub path: Option<String>,
@@ -115,6 +122,7 @@ impl Routes {
                 conditions,
             });
         }
+        take_head_with_get(&mut entries);
         Ok(Self {
             tree,
             #[cfg(feature = "axum")]
@@ -149,6 +157,20 @@ impl Routes {
         self.tree.find(request.uri().path(), |leaf| {
             leaf.find(request, &self.entries)
         })
+    }
+}
+
+/// Servers answer `HEAD` by what they have for `GET`, so the limits of the one are the other's.
+fn take_head_with_get(entries: &mut [Entry]) {
+    let named: HashSet<_> = entries
+        .iter()
+        .filter(|entry| entry.conditions.name_head())
+        .map(|entry| entry.template.clone())
+        .collect();
+    for entry in entries {
+        if !named.contains(&entry.template) {
+            entry.conditions.take_head_with_get();
+        }
     }
 }
 

@@ -164,6 +164,37 @@ fn each_rule_says_why_it_does_not_apply() {
     );
 }
 
+#[test]
+fn a_rule_for_get_is_one_for_head_unless_a_rule_of_its_path_names_head() {
+    let with = |methods: &[Method], path: &str| Match {
+        methods: methods.to_vec(),
+        ..rule(path)
+    };
+    let rules = [
+        with(&[Method::GET], "/users/{id}"),
+        with(&[Method::GET], "/posts/{id}"),
+        with(&[Method::POST, Method::HEAD], "/posts/{post}"),
+        with(&[Method::GET], "/posts/{*rest}"),
+        with(&[Method::POST], "/orders"),
+        rule("/posts/{id}"),
+    ];
+    assert_eq!(found(&rules, Request::head("/users/7")), Some(0));
+    assert_eq!(found(&rules, Request::head("/posts/7")), Some(2));
+    assert_eq!(found(&rules, Request::get("/posts/7")), Some(1));
+    assert_eq!(found(&rules, Request::head("/posts/7/all")), Some(3));
+    assert_eq!(found(&rules, Request::head("/orders")), None);
+
+    let why_not = |path: &str| {
+        let request = Request::head(path).body(()).unwrap();
+        let explained = Routes::new(&rules).unwrap().explain(&request);
+        explained.into_iter().map(|rule| rule.why_not)
+    };
+    assert_eq!(why_not("/users/7").next(), Some(None));
+    let method = WhyNot::Conditions(vec![Condition::Method]);
+    assert_eq!(why_not("/posts/7").nth(1), Some(Some(method)));
+    assert_eq!(Routes::new(&rules).unwrap().never_apply(), []);
+}
+
 #[cfg(feature = "axum")]
 #[tokio::test]
 async fn what_axum_has_matched_is_found_in_nested_routers() {
@@ -194,9 +225,18 @@ async fn what_axum_has_matched_is_found_in_nested_routers() {
 
 /// The order of the module's documentation, taken literally.
 fn naive(rules: &[Match], request: &Request<()>) -> Option<usize> {
+    let named_head = |template: &Option<Template>| {
+        rules.iter().any(|rule| {
+            rule.methods.contains(&Method::HEAD) && rule.template().unwrap() == *template
+        })
+    };
     let entries = rules.iter().enumerate().filter_map(|(number, rule)| {
         let template = rule.template().unwrap();
-        let conditions = Conditions::of(rule);
+        let mut wanted = rule.clone();
+        if rule.methods.contains(&Method::GET) && !named_head(&template) {
+            wanted.methods.push(Method::HEAD);
+        }
+        let conditions = Conditions::of(&wanted);
         let fits = (template.as_ref()).is_none_or(|template| template.fits(request.uri().path()));
         if !fits || !conditions.missing(request).is_empty() {
             return None;
@@ -228,7 +268,7 @@ fn rules() -> impl Strategy<Value = Vec<Match>> {
         segments.extend(last);
         format!("/{}", segments.join("/"))
     });
-    let method = prop::sample::subsequence(vec![Method::GET, Method::POST], 0..2);
+    let method = prop::sample::subsequence(vec![Method::GET, Method::POST, Method::HEAD], 0..3);
     let host = prop::sample::select(vec!["a.test", "*.test", "b.a.test", "a.test:1"]);
     let header = prop::sample::select(vec![None, Some(HeaderValue::from_static("1"))]);
     let headers = prop::collection::vec(
@@ -256,7 +296,7 @@ proptest! {
     fn the_tree_finds_what_a_naive_search_finds(
         rules in rules(),
         segments in prop::collection::vec(prop::sample::select(vec!["a", "b", "c", ""]), 1..5),
-        post in any::<bool>(),
+        method in prop::sample::select(vec![Method::GET, Method::POST, Method::HEAD]),
         host in prop::option::of(prop::sample::select(
             vec!["a.test", "A.TEST:1", "b.a.test", "other", "x.b.a.test:2", "", ".test"]
         )),
@@ -266,7 +306,7 @@ proptest! {
         // Two slashes at the start would be an authority.
         prop_assume!(!path.starts_with("//"));
         let mut request = Request::builder()
-            .method(if post { Method::POST } else { Method::GET })
+            .method(method)
             .uri(path);
         if let Some(host) = host {
             request = request.header("host", host);
