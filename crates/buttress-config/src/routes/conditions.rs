@@ -1,5 +1,4 @@
 use super::Match;
-use buttress::protocol::is_grpc;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use std::cmp::Reverse;
 use std::fmt;
@@ -24,7 +23,7 @@ pub enum Condition {
     Method,
     /// The host is this one.
     Host,
-    /// The content type is gRPC's.
+    /// The method is `POST`, as it is in all of gRPC.
     Grpc,
     /// The header field of that name is there, with the value if one is given.
     Header(HeaderName),
@@ -35,7 +34,7 @@ impl fmt::Display for Condition {
         match self {
             Self::Method => f.write_str("the method"),
             Self::Host => f.write_str("the host"),
-            Self::Grpc => f.write_str("the content type, which is not gRPC's"),
+            Self::Grpc => f.write_str("the method, which is always POST in gRPC"),
             Self::Header(name) => write!(f, "the header `{name}`"),
         }
     }
@@ -88,6 +87,15 @@ impl Methods {
     /// Whether it is one of them by its name.
     fn name(&self, method: &Method) -> bool {
         self.usual & bit(method) != 0
+    }
+
+    /// Whether every one of the others is one of these.
+    fn cover(&self, others: &Self) -> bool {
+        let mut unusual = others.others.iter();
+        self.is_any()
+            || (!others.is_any()
+                && others.usual & !self.usual == 0
+                && unusual.all(|method| self.others.contains(method)))
     }
 
     fn hold(&self, method: &Method) -> bool {
@@ -151,9 +159,9 @@ impl Conditions {
         }
     }
 
-    /// Whether one of the methods is `HEAD`.
+    /// Whether one of the methods is `HEAD`, which gRPC has not.
     pub(super) fn name_head(&self) -> bool {
-        self.methods.name(&Method::HEAD)
+        !self.grpc && self.methods.name(&Method::HEAD)
     }
 
     /// From here on, `HEAD` is taken as well if `GET` is.
@@ -176,7 +184,7 @@ impl Conditions {
     /// Whether all hold but that on the host, which was looked at already.
     pub(super) fn hold_but_for_host<B>(&self, request: &Request<B>) -> bool {
         self.methods.hold(request.method())
-            && (!self.grpc || is_grpc(request.headers()))
+            && self.grpc_holds(request)
             && self.headers_hold(request.headers())
     }
 
@@ -191,7 +199,7 @@ impl Conditions {
         {
             missing.push(Condition::Host);
         }
-        if self.grpc && !is_grpc(request.headers()) {
+        if !self.grpc_holds(request) {
             missing.push(Condition::Grpc);
         }
         for (name, value) in &self.headers {
@@ -204,14 +212,9 @@ impl Conditions {
 
     /// Whether every request for which `other` holds is one for which these do.
     pub(super) fn cover(&self, other: &Self) -> bool {
-        let methods = self.methods.is_any()
-            || (!other.methods.is_any()
-                && other.methods.usual & !self.methods.usual == 0
-                && other
-                    .methods
-                    .others
-                    .iter()
-                    .all(|method| self.methods.others.contains(method)));
+        let post = Methods::of(&[Method::POST]);
+        let theirs = if other.grpc { &post } else { &other.methods };
+        let methods = self.methods.cover(theirs) && (!self.grpc || post.cover(theirs));
         let host = match (&self.host, &other.host) {
             (None, _) => true,
             (Some(Host::Under(end)), Some(Host::Under(other))) => other.ends_with(&**end),
@@ -224,7 +227,13 @@ impl Conditions {
                 .iter()
                 .any(|(theirs, given)| theirs == name && (value.is_none() || value == given))
         });
-        methods && host && headers && (!self.grpc || other.grpc)
+        methods && host && headers
+    }
+
+    /// What serves gRPC goes by the path, and need not look at the content type: `tonic` does not.
+    /// So whoever leaves that out must not pass by a rule.
+    fn grpc_holds<B>(&self, request: &Request<B>) -> bool {
+        !self.grpc || request.method() == Method::POST
     }
 
     fn headers_hold(&self, headers: &HeaderMap) -> bool {

@@ -30,8 +30,9 @@
 //! then looked up first, because a nested router's requests have only the rest of their path. If no
 //! rule has just this template, the path decides, as everywhere else.
 //!
-//! A gRPC method is the path `/package.Service/Method`, and the condition that the content type is
-//! gRPC's; a service alone stands for all of its methods.
+//! A gRPC method is the path `/package.Service/Method`, and the condition that the method is `POST`;
+//! a service alone stands for all of its methods. The content type is not asked for, because servers
+//! such as `tonic` answer whatever it is.
 //!
 //! # What it costs
 //!

@@ -89,20 +89,6 @@ fn more_conditions_come_first_and_then_the_order_in_the_file() {
 }
 
 #[test]
-fn a_grpc_method_is_a_path_and_a_content_type() {
-    let grpc = |method: &str| Match {
-        grpc: Some(method.to_owned()),
-        ..Match::default()
-    };
-    let rules = [grpc("pkg.Greeter"), grpc("pkg.Greeter/SayHello")];
-    let call = |path| Request::post(path).header("content-type", "application/grpc+proto");
-    assert_eq!(found(&rules, call("/pkg.Greeter/SayHello")), Some(1));
-    assert_eq!(found(&rules, call("/pkg.Greeter/Other")), Some(0));
-    assert_eq!(found(&rules, call("/pkg.Other/SayHello")), None);
-    assert_eq!(found(&rules, Request::post("/pkg.Greeter/SayHello")), None);
-}
-
-#[test]
 fn a_header_with_a_value_must_be_there_once() {
     let name = HeaderName::from_static("x-tenant");
     let rules = [Match {
@@ -193,6 +179,46 @@ fn a_rule_for_get_is_one_for_head_unless_a_rule_of_its_path_names_head() {
     let method = WhyNot::Conditions(vec![Condition::Method]);
     assert_eq!(why_not("/posts/7").nth(1), Some(Some(method)));
     assert_eq!(Routes::new(&rules).unwrap().never_apply(), []);
+}
+
+#[test]
+fn a_grpc_method_is_a_path_and_post_whatever_the_content_type() {
+    let grpc = |method: &str| Match {
+        grpc: Some(method.to_owned()),
+        ..Match::default()
+    };
+    let rules = [grpc("pkg.Greeter"), grpc("pkg.Greeter/SayHello")];
+    let call = Request::post;
+    assert_eq!(found(&rules, call("/pkg.Greeter/SayHello")), Some(1));
+    assert_eq!(found(&rules, call("/pkg.Greeter/Other")), Some(0));
+    assert_eq!(found(&rules, call("/pkg.Other/SayHello")), None);
+    for content_type in ["application/grpc+proto", "text/plain"] {
+        let call = call("/pkg.Greeter/SayHello").header("content-type", content_type);
+        assert_eq!(found(&rules, call), Some(1), "{content_type}");
+    }
+    let get = Request::get("/pkg.Greeter/SayHello").header("content-type", "application/grpc");
+    let request = get.body(()).unwrap();
+    let routes = Routes::new(&rules).unwrap();
+    assert_eq!(routes.find(&request), None);
+    let why_not = Some(WhyNot::Conditions(vec![Condition::Grpc]));
+    assert!((routes.explain(&request).into_iter()).all(|explained| explained.why_not == why_not));
+}
+
+#[test]
+fn a_grpc_method_and_post_on_the_same_path_are_the_same_rule() {
+    let grpc = Match {
+        grpc: Some("pkg.Greeter".to_owned()),
+        ..Match::default()
+    };
+    let post = Match {
+        methods: vec![Method::POST],
+        ..rule("/pkg.Greeter/{method}")
+    };
+    let never = |rules: [&Match; 2]| Routes::new(rules).unwrap().never_apply();
+    assert_eq!(never([&grpc, &post]), [(1, 0)]);
+    assert_eq!(never([&post, &grpc]), [(1, 0)]);
+    let any = rule("/pkg.Greeter/{method}");
+    assert_eq!(never([&grpc, &any]), []);
 }
 
 #[cfg(feature = "axum")]
