@@ -1,5 +1,6 @@
 use super::Match;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::fmt;
 
@@ -110,10 +111,10 @@ fn bit(method: &Method) -> u16 {
 
 impl Host {
     fn of(text: &str) -> Self {
-        let text = text.to_ascii_lowercase();
+        let text = plain(text);
         match text.strip_prefix('*') {
-            Some(end) => Self::Under(end.into()),
-            None => Self::Fixed(text.into()),
+            Some(end) if end.starts_with('.') => Self::Under(end.into()),
+            _ => Self::Fixed(text.into()),
         }
     }
 
@@ -128,25 +129,47 @@ impl Host {
 
 /// The host as it is, and without its port, if it has one.
 pub(super) fn with_and_without_port(host: &str) -> impl Iterator<Item = &str> {
-    // A colon may be a part of an address in brackets.
-    let colon = host
-        .rfind(':')
-        .filter(|colon| !host[*colon..].contains(']'));
+    let colon = colon(host);
     [Some(host), colon.map(|colon| &host[..colon])]
         .into_iter()
         .flatten()
 }
 
-/// The host that a request is for, in lower case. It is copied only if it is not in lower case.
-pub(super) fn host_of<B>(request: &Request<B>) -> Option<std::borrow::Cow<'_, str>> {
+/// Where the port begins.
+fn colon(host: &str) -> Option<usize> {
+    // A colon may be a part of an address in brackets.
+    host.rfind(':')
+        .filter(|colon| !host[*colon..].contains(']'))
+}
+
+/// The host as it is compared: in lower case, and without the dot that may stand at the end of a
+/// name, before the port. It is copied only if it is not lower case, or has both dot and port.
+fn plain(host: &str) -> Cow<'_, str> {
+    let (name, port) = host.split_at(colon(host).unwrap_or(host.len()));
+    let shorter = name.strip_suffix('.').unwrap_or(name);
+    let mut plain = match port {
+        "" => Cow::Borrowed(shorter),
+        _ if shorter == name => Cow::Borrowed(host),
+        port => Cow::Owned([shorter, port].concat()),
+    };
+    if plain.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        plain.to_mut().make_ascii_lowercase();
+    }
+    plain
+}
+
+/// Whether a rule for the host `wanted` is one for the host `sent`.
+pub(crate) fn host_holds(wanted: &str, sent: &str) -> bool {
+    Host::of(wanted).holds(&plain(sent))
+}
+
+/// The host that a request is for, as it is compared.
+pub(super) fn host_of<B>(request: &Request<B>) -> Option<Cow<'_, str>> {
     let host = match request.uri().authority() {
         Some(authority) => authority.as_str().rsplit('@').next()?,
         None => request.headers().get(header::HOST)?.to_str().ok()?,
     };
-    if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        return Some(host.to_ascii_lowercase().into());
-    }
-    Some(host.into())
+    Some(plain(host))
 }
 
 impl Conditions {

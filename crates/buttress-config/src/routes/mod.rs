@@ -51,6 +51,7 @@ pub use explain::{Explained, WhyNot};
 pub use template::TemplateError;
 
 use conditions::Conditions;
+pub(crate) use conditions::host_holds;
 #[cfg(feature = "axum")]
 use hashbrown::HashMap;
 use hashbrown::HashSet;
@@ -71,7 +72,7 @@ pub struct Match {
     /// there is no `path`.
     pub grpc: Option<String>,
     /// A host, `api.example.com` or `*.example.com`, in any case. The port is part of it if it is
-    /// given, and else it does not matter.
+    /// given, and else it does not matter. Nor does a dot at the end of the name.
     pub host: Option<String>,
     /// Header fields that must be there: with a value, exactly once and with this one; without, at
     /// least once.

@@ -221,6 +221,65 @@ fn a_grpc_method_and_post_on_the_same_path_are_the_same_rule() {
     assert_eq!(never([&grpc, &any]), []);
 }
 
+#[test]
+fn the_dot_at_the_end_of_a_host_says_nothing() {
+    let host = |host: &str| Match {
+        host: Some(host.to_owned()),
+        ..Match::default()
+    };
+    let rules = [
+        host("api.example.com"),
+        host("*.example.com"),
+        host("b.example.com.:81"),
+    ];
+    for (host, expected) in [
+        ("api.example.com.", Some(0)),
+        ("API.example.com.:80", Some(0)),
+        ("c.example.com.", Some(1)),
+        ("b.example.com:81", Some(2)),
+        ("b.example.com.:81", Some(2)),
+        ("example.com.", None),
+        (".", None),
+        ("", None),
+    ] {
+        assert_eq!(
+            found(&rules, Request::get("/").header("host", host)),
+            expected,
+            "{host}"
+        );
+    }
+}
+
+#[test]
+fn a_host_with_a_great_many_labels_is_still_under_the_star() {
+    let rules = [
+        Match {
+            host: Some("*.example.com".to_owned()),
+            ..Match::default()
+        },
+        Match {
+            host: Some("*.b.example.com:80".to_owned()),
+            ..Match::default()
+        },
+    ];
+    let many = "a.".repeat(1_000);
+    for (end, expected) in [
+        ("example.com", Some(0)),
+        ("b.example.com:80", Some(0)),
+        ("example.org", None),
+    ] {
+        let request = Request::get("/").header("host", format!("{many}{end}"));
+        let request = request.body(()).unwrap();
+        let routes = Routes::new(&rules).unwrap();
+        assert_eq!(routes.find(&request), expected, "{end}");
+        let explained = routes.explain(&request);
+        let applies = explained.iter().find(|rule| rule.why_not.is_none());
+        assert_eq!(applies.map(|rule| rule.rule), expected, "{end}");
+    }
+    let request = Request::get("/").header("host", format!("{many}b.example.com:80"));
+    assert_eq!(found(&rules[1..], request), Some(0));
+}
+
 #[cfg(feature = "axum")]
 #[tokio::test]
 async fn what_axum_has_matched_is_found_in_nested_routers() {
@@ -295,7 +354,13 @@ fn rules() -> impl Strategy<Value = Vec<Match>> {
         format!("/{}", segments.join("/"))
     });
     let method = prop::sample::subsequence(vec![Method::GET, Method::POST, Method::HEAD], 0..3);
-    let host = prop::sample::select(vec!["a.test", "*.test", "b.a.test", "a.test:1"]);
+    let host = prop::sample::select(vec![
+        "a.test",
+        "*.test",
+        "*.a.test:2",
+        "b.a.test",
+        "a.test:1",
+    ]);
     let header = prop::sample::select(vec![None, Some(HeaderValue::from_static("1"))]);
     let headers = prop::collection::vec(
         header.prop_map(|value| (HeaderName::from_static("x-a"), value)),
@@ -324,7 +389,7 @@ proptest! {
         segments in prop::collection::vec(prop::sample::select(vec!["a", "b", "c", ""]), 1..5),
         method in prop::sample::select(vec![Method::GET, Method::POST, Method::HEAD]),
         host in prop::option::of(prop::sample::select(
-            vec!["a.test", "A.TEST:1", "b.a.test", "other", "x.b.a.test:2", "", ".test"]
+            vec!["a.test", "a.test.", "A.TEST.:1", "A.TEST:1", "..a.test", "test.", "b.a.test", "other", "x.b.a.test:2", "", ".test"]
         )),
         header in prop::option::of(prop::sample::select(vec!["1", "2"])),
     ) {
