@@ -26,9 +26,10 @@
 //! `/users/{user}` are the same path. Nothing is decoded, and a trailing slash is a segment of its
 //! own, as in axum.
 //!
-//! A layer that is mounted inside of axum's router sees what the router matched. The template is
-//! then looked up first, because a nested router's requests have only the rest of their path. If no
-//! rule has just this template, the path decides, as everywhere else.
+//! A layer that is mounted inside of axum's router finds the same rule as one outside of it. A nested
+//! router's requests have only the rest of their path, so the path that was sent is taken from axum's
+//! `OriginalUri` where that is there. What the router itself matched does not matter: it may well have
+//! one route `/users/{id}` where the file has a rule for `/users/me`.
 //!
 //! A gRPC method is the path `/package.Service/Method`, and the condition that the method is `POST`;
 //! a service alone stands for all of its methods. The content type is not asked for, because servers
@@ -52,8 +53,6 @@ pub use template::TemplateError;
 
 use conditions::Conditions;
 pub(crate) use conditions::host_holds;
-#[cfg(feature = "axum")]
-use hashbrown::HashMap;
 use hashbrown::HashSet;
 use http::{HeaderName, HeaderValue, Method, Request};
 use template::Template;
@@ -83,9 +82,6 @@ pub struct Match {
 #[derive(Debug)]
 pub struct Routes {
     tree: Tree,
-    /// By the template as it was written, for requests that axum's router has matched.
-    #[cfg(feature = "axum")]
-    templates: HashMap<Box<str>, tree::Leaf>,
     entries: Vec<Entry>,
 }
 
@@ -107,17 +103,10 @@ impl Routes {
     ) -> Result<Self, (usize, TemplateError)> {
         let mut tree = Tree::default();
         let mut entries = Vec::new();
-        #[cfg(feature = "axum")]
-        let mut templates: HashMap<Box<str>, tree::Leaf> = HashMap::new();
         for (number, wanted) in matches.into_iter().enumerate() {
             let template = wanted.template().map_err(|error| (number, error))?;
             let conditions = Conditions::of(wanted);
             tree.insert(template.as_ref(), number, &conditions);
-            #[cfg(feature = "axum")]
-            if let Some(path) = &wanted.path {
-                let leaf = templates.entry(path.as_str().into()).or_default();
-                leaf.insert(number, &conditions);
-            }
             let template = template.filter(|_| wanted.path.is_some() || wanted.grpc.is_some());
             entries.push(Entry {
                 template,
@@ -125,12 +114,7 @@ impl Routes {
             });
         }
         take_head_with_get(&mut entries);
-        Ok(Self {
-            tree,
-            #[cfg(feature = "axum")]
-            templates,
-            entries,
-        })
+        Ok(Self { tree, entries })
     }
 
     /// How many rules there are.
@@ -149,17 +133,18 @@ impl Routes {
         if self.entries.is_empty() {
             return None;
         }
-        #[cfg(feature = "axum")]
-        if let Some(matched) = request.extensions().get::<axum::extract::MatchedPath>()
-            && let Some(leaf) = self.templates.get(matched.as_str())
-            && let Some(number) = leaf.find(request, &self.entries)
-        {
-            return Some(number);
-        }
-        self.tree.find(request.uri().path(), |leaf| {
-            leaf.find(request, &self.entries)
-        })
+        self.tree
+            .find(path_of(request), |leaf| leaf.find(request, &self.entries))
     }
+}
+
+/// The path that was sent, of which nested routers take the front off.
+fn path_of<B>(request: &Request<B>) -> &str {
+    #[cfg(feature = "axum")]
+    if let Some(original) = request.extensions().get::<axum::extract::OriginalUri>() {
+        return original.path();
+    }
+    request.uri().path()
 }
 
 /// Servers answer `HEAD` by what they have for `GET`, so the limits of the one are the other's.

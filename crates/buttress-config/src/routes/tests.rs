@@ -282,30 +282,50 @@ fn a_host_with_a_great_many_labels_is_still_under_the_star() {
 
 #[cfg(feature = "axum")]
 #[tokio::test]
-async fn what_axum_has_matched_is_found_in_nested_routers() {
+async fn a_request_has_the_same_rule_inside_of_axums_routers_as_outside() {
     use axum::Router;
     use axum::extract::Request as Incoming;
     use axum::middleware::{Next, from_fn};
     use std::sync::Arc;
     use tower::ServiceExt;
 
-    let rules = [rule("/"), rule("/api/users/{id}"), rule("/users/{id}")];
+    let rules = [
+        rule("/api/users/{id}"),
+        rule("/api/users/me"),
+        rule("/users/{id}"),
+        rule("/users/me"),
+    ];
     let routes = Arc::new(Routes::new(&rules).unwrap());
-    let look = move |request: Incoming, next: Next| {
-        let found = routes.find(&request);
-        async move {
-            let mut response = next.run(request).await;
-            response.extensions_mut().insert(found);
-            response
+    let look = {
+        let routes = routes.clone();
+        move |request: Incoming, next: Next| {
+            let found = routes.find(&request);
+            let explained = routes.explain(&request);
+            let applies = explained.iter().find(|rule| rule.why_not.is_none());
+            assert_eq!(applies.map(|rule| rule.rule), found);
+            async move {
+                let mut response = next.run(request).await;
+                response.extensions_mut().insert(found);
+                response
+            }
         }
     };
-    let inner = Router::new()
+    let users = Router::new()
         .route("/users/{id}", axum::routing::get(|| async {}))
         .layer(from_fn(look));
-    let request = Request::get("/api/users/7").body(axum::body::Body::empty());
-    let app = Router::new().nest("/api", inner);
-    let response = app.oneshot(request.unwrap()).await.unwrap();
-    assert_eq!(response.extensions().get(), Some(&Some(1_usize)));
+    let app = Router::new().merge(users.clone()).nest("/api", users);
+    for (path, expected) in [
+        ("/api/users/7", 0),
+        ("/api/users/me", 1),
+        ("/users/7", 2),
+        ("/users/me", 3),
+    ] {
+        let outside = Request::get(path).body(axum::body::Body::empty()).unwrap();
+        assert_eq!(routes.find(&outside), Some(expected), "{path}");
+        let response = app.clone().oneshot(outside).await.unwrap();
+        let inside = response.extensions().get::<Option<usize>>();
+        assert_eq!(inside, Some(&Some(expected)), "{path}");
+    }
 }
 
 /// The order of the module's documentation, taken literally.
