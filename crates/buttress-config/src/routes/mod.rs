@@ -23,8 +23,10 @@
 //!
 //! They are written as axum's: `{id}` is one segment that is not empty, `{*rest}` at the end is one
 //! or more, and `{{` and `}}` are braces. The names are for people: `/users/{id}` and
-//! `/users/{user}` are the same path. Nothing is decoded, and a trailing slash is a segment of its
-//! own, as in axum.
+//! `/users/{user}` are the same path. Paths are matched as they are sent: nothing is decoded or
+//! normalised, and a trailing slash is a segment of its own, as in axum. So `/%73low`, `//slow` and
+//! `/x/../slow` are not `/slow`. An upstream that normalises them needs a rule for the wider path, or
+//! a default that is safe.
 //!
 //! A layer that is mounted inside of axum's router finds the same rule as one outside of it. A nested
 //! router's requests have only the rest of their path, so the path that was sent is taken from axum's

@@ -280,6 +280,21 @@ fn a_host_with_a_great_many_labels_is_still_under_the_star() {
     assert_eq!(found(&rules[1..], request), Some(0));
 }
 
+#[test]
+fn paths_are_matched_as_they_are_sent() {
+    let rules = [rule("/slow"), rule("/{*rest}")];
+    assert_eq!(found(&rules, Request::get("/slow")), Some(0));
+    for path in [
+        "/%73low",
+        "http://a.test//slow",
+        "/x/../slow",
+        "/slow/",
+        "/SLOW",
+    ] {
+        assert_eq!(found(&rules, Request::get(path)), Some(1), "{path}");
+    }
+}
+
 #[cfg(feature = "axum")]
 #[tokio::test]
 async fn a_request_has_the_same_rule_inside_of_axums_routers_as_outside() {
