@@ -44,6 +44,8 @@
 
 mod conditions;
 mod explain;
+#[cfg(test)]
+mod model_tests;
 mod template;
 #[cfg(test)]
 mod tests;
