@@ -45,7 +45,8 @@
 //!
 //! # Features
 //!
-//! - `axum` (default): routes by axum's `MatchedPath`, and the peer's address from its `ConnectInfo`.
+//! - `axum` (default): routes by the whole path in nested routers of axum's, and the peer's address
+//!   from its `ConnectInfo`.
 //! - `admin`: a router for operators, who look at policies and change them by hand.
 //! - `yaml` (default): files in YAML, beside TOML and JSON.
 //! - `cli`: the program `buttress-config`, which checks and explains files.

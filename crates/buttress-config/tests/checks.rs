@@ -220,6 +220,7 @@ fn a_route_whose_conditions_contradict_can_never_match() {
     }
     fine(&route("grpc = 'a.B', method = ['POST', 'GET']"));
     fine(&route("host = '*.example.com', header = { x-a = true }"));
+    fine(&route("host = 'a.test', header = { host = 'A.test.:80' }"));
 }
 
 #[test]

@@ -131,16 +131,19 @@ fn explain_says_which_rule_applies_and_why() {
     let text = explain(&["get", "/users/me", "--host", "api.example.com"]);
     assert!(text.starts_with("server.route[1] applies"), "{text}");
 
-    let text = explain(&["POST", "/shop.Orders/Find"]);
+    let text = explain(&["GET", "/shop.Orders/Find", "--grpc"]);
     assert!(
         text.starts_with("no route matches, so the defaults apply\n"),
         "{text}"
     );
-    let text = explain(&["POST", "/shop.Orders/Find", "--grpc"]);
-    assert!(
-        text.starts_with("server.route[2] applies: gRPC shop.Orders\n"),
-        "{text}"
-    );
+    assert!(text.contains("not the method, which is always POST in gRPC"));
+    for how in [&[][..], &["--grpc"]] {
+        let text = explain(&[&["POST", "/shop.Orders/Find"], how].concat());
+        assert!(
+            text.starts_with("server.route[2] applies: gRPC shop.Orders\n"),
+            "{text}"
+        );
+    }
 }
 
 #[test]

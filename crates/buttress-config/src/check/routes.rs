@@ -1,7 +1,7 @@
 //! Routes that cannot be read, and routes that no request will ever take.
 
 use crate::problem::Reporter;
-use crate::routes::{Match, Routes, TemplateError};
+use crate::routes::{Match, Routes, TemplateError, host_holds};
 use crate::settings::{MatchSettings, RouteSettings, Settings};
 use crate::source::{At, Span};
 use http::Method;
@@ -120,10 +120,5 @@ fn contradictions(matching: &At<MatchSettings>, report: &mut Reporter) {
 }
 
 fn contradicts(header: &str, host: Option<&At<String>>) -> bool {
-    let without_port = header.split(':').next().unwrap_or_default();
-    host.is_some_and(|host| {
-        !host.starts_with('*')
-            && !host.eq_ignore_ascii_case(header)
-            && !host.eq_ignore_ascii_case(without_port)
-    })
+    host.is_some_and(|host| !host.starts_with('*') && !host_holds(host, header))
 }

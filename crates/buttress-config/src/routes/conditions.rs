@@ -1,6 +1,6 @@
 use super::Match;
-use buttress::protocol::is_grpc;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::fmt;
 
@@ -24,7 +24,7 @@ pub enum Condition {
     Method,
     /// The host is this one.
     Host,
-    /// The content type is gRPC's.
+    /// The method is `POST`, as it is in all of gRPC.
     Grpc,
     /// The header field of that name is there, with the value if one is given.
     Header(HeaderName),
@@ -35,7 +35,7 @@ impl fmt::Display for Condition {
         match self {
             Self::Method => f.write_str("the method"),
             Self::Host => f.write_str("the host"),
-            Self::Grpc => f.write_str("the content type, which is not gRPC's"),
+            Self::Grpc => f.write_str("the method, which is always POST in gRPC"),
             Self::Header(name) => write!(f, "the header `{name}`"),
         }
     }
@@ -85,6 +85,20 @@ impl Methods {
         self.usual == 0 && self.others.is_empty()
     }
 
+    /// Whether it is one of them by its name.
+    fn name(&self, method: &Method) -> bool {
+        self.usual & bit(method) != 0
+    }
+
+    /// Whether every one of the others is one of these.
+    fn cover(&self, others: &Self) -> bool {
+        let mut unusual = others.others.iter();
+        self.is_any()
+            || (!others.is_any()
+                && others.usual & !self.usual == 0
+                && unusual.all(|method| self.others.contains(method)))
+    }
+
     fn hold(&self, method: &Method) -> bool {
         self.is_any() || self.usual & bit(method) != 0 || self.others.contains(method)
     }
@@ -97,10 +111,10 @@ fn bit(method: &Method) -> u16 {
 
 impl Host {
     fn of(text: &str) -> Self {
-        let text = text.to_ascii_lowercase();
+        let text = plain(text);
         match text.strip_prefix('*') {
-            Some(end) => Self::Under(end.into()),
-            None => Self::Fixed(text.into()),
+            Some(end) if end.starts_with('.') => Self::Under(end.into()),
+            _ => Self::Fixed(text.into()),
         }
     }
 
@@ -115,25 +129,47 @@ impl Host {
 
 /// The host as it is, and without its port, if it has one.
 pub(super) fn with_and_without_port(host: &str) -> impl Iterator<Item = &str> {
-    // A colon may be a part of an address in brackets.
-    let colon = host
-        .rfind(':')
-        .filter(|colon| !host[*colon..].contains(']'));
+    let colon = colon(host);
     [Some(host), colon.map(|colon| &host[..colon])]
         .into_iter()
         .flatten()
 }
 
-/// The host that a request is for, in lower case. It is copied only if it is not in lower case.
-pub(super) fn host_of<B>(request: &Request<B>) -> Option<std::borrow::Cow<'_, str>> {
+/// Where the port begins.
+fn colon(host: &str) -> Option<usize> {
+    // A colon may be a part of an address in brackets.
+    host.rfind(':')
+        .filter(|colon| !host[*colon..].contains(']'))
+}
+
+/// The host as it is compared: in lower case, and without the dot that may stand at the end of a
+/// name, before the port. It is copied only if it is not lower case, or has both dot and port.
+fn plain(host: &str) -> Cow<'_, str> {
+    let (name, port) = host.split_at(colon(host).unwrap_or(host.len()));
+    let shorter = name.strip_suffix('.').unwrap_or(name);
+    let mut plain = match port {
+        "" => Cow::Borrowed(shorter),
+        _ if shorter == name => Cow::Borrowed(host),
+        port => Cow::Owned([shorter, port].concat()),
+    };
+    if plain.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        plain.to_mut().make_ascii_lowercase();
+    }
+    plain
+}
+
+/// Whether a rule for the host `wanted` is one for the host `sent`.
+pub(crate) fn host_holds(wanted: &str, sent: &str) -> bool {
+    Host::of(wanted).holds(&plain(sent))
+}
+
+/// The host that a request is for, as it is compared.
+pub(super) fn host_of<B>(request: &Request<B>) -> Option<Cow<'_, str>> {
     let host = match request.uri().authority() {
         Some(authority) => authority.as_str().rsplit('@').next()?,
         None => request.headers().get(header::HOST)?.to_str().ok()?,
     };
-    if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        return Some(host.to_ascii_lowercase().into());
-    }
-    Some(host.into())
+    Some(plain(host))
 }
 
 impl Conditions {
@@ -143,6 +179,18 @@ impl Conditions {
             host: wanted.host.as_deref().map(Host::of),
             grpc: wanted.grpc.is_some(),
             headers: wanted.headers.clone(),
+        }
+    }
+
+    /// Whether one of the methods is `HEAD`, which gRPC has not.
+    pub(super) fn name_head(&self) -> bool {
+        !self.grpc && self.methods.name(&Method::HEAD)
+    }
+
+    /// From here on, `HEAD` is taken as well if `GET` is.
+    pub(super) fn take_head_with_get(&mut self) {
+        if self.methods.name(&Method::GET) {
+            self.methods.usual |= bit(&Method::HEAD);
         }
     }
 
@@ -159,7 +207,7 @@ impl Conditions {
     /// Whether all hold but that on the host, which was looked at already.
     pub(super) fn hold_but_for_host<B>(&self, request: &Request<B>) -> bool {
         self.methods.hold(request.method())
-            && (!self.grpc || is_grpc(request.headers()))
+            && self.grpc_holds(request)
             && self.headers_hold(request.headers())
     }
 
@@ -174,7 +222,7 @@ impl Conditions {
         {
             missing.push(Condition::Host);
         }
-        if self.grpc && !is_grpc(request.headers()) {
+        if !self.grpc_holds(request) {
             missing.push(Condition::Grpc);
         }
         for (name, value) in &self.headers {
@@ -187,14 +235,9 @@ impl Conditions {
 
     /// Whether every request for which `other` holds is one for which these do.
     pub(super) fn cover(&self, other: &Self) -> bool {
-        let methods = self.methods.is_any()
-            || (!other.methods.is_any()
-                && other.methods.usual & !self.methods.usual == 0
-                && other
-                    .methods
-                    .others
-                    .iter()
-                    .all(|method| self.methods.others.contains(method)));
+        let post = Methods::of(&[Method::POST]);
+        let theirs = if other.grpc { &post } else { &other.methods };
+        let methods = self.methods.cover(theirs) && (!self.grpc || post.cover(theirs));
         let host = match (&self.host, &other.host) {
             (None, _) => true,
             (Some(Host::Under(end)), Some(Host::Under(other))) => other.ends_with(&**end),
@@ -207,7 +250,13 @@ impl Conditions {
                 .iter()
                 .any(|(theirs, given)| theirs == name && (value.is_none() || value == given))
         });
-        methods && host && headers && (!self.grpc || other.grpc)
+        methods && host && headers
+    }
+
+    /// What serves gRPC goes by the path, and need not look at the content type: `tonic` does not.
+    /// So whoever leaves that out must not pass by a rule.
+    fn grpc_holds<B>(&self, request: &Request<B>) -> bool {
+        !self.grpc || request.method() == Method::POST
     }
 
     fn headers_hold(&self, headers: &HeaderMap) -> bool {

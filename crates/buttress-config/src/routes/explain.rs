@@ -1,4 +1,4 @@
-use super::{Condition, Routes};
+use super::{Condition, Routes, path_of};
 use http::Request;
 
 /// What one rule has to say to a request.
@@ -31,7 +31,7 @@ impl Routes {
         let found = self.find(request);
         let entries = self.entries.iter().enumerate();
         let explained = entries.map(|(rule, entry)| {
-            let path = request.uri().path();
+            let path = path_of(request);
             let fits = (entry.template.as_ref()).is_none_or(|template| template.fits(path));
             let missing = entry.conditions.missing(request);
             let why_not = match found {

@@ -14,19 +14,28 @@
 //! A rule whose path fits and whose conditions don't hold is out of the way: `POST /users/me` finds
 //! the rule for `/users/{id}` if the one for `/users/me` is for `GET` only.
 //!
+//! A rule for `GET` is one for `HEAD` as well, because axum and most servers answer `HEAD` by what
+//! they have for `GET`: otherwise `curl -I` would pass by its limits. That ends where any rule with
+//! the very same path names `HEAD`, whatever else that rule asks: then `HEAD` is what the rules of
+//! this path say that it is. [`Routes::explain`] goes by the same.
+//!
 //! # Paths
 //!
 //! They are written as axum's: `{id}` is one segment that is not empty, `{*rest}` at the end is one
 //! or more, and `{{` and `}}` are braces. The names are for people: `/users/{id}` and
-//! `/users/{user}` are the same path. Nothing is decoded, and a trailing slash is a segment of its
-//! own, as in axum.
+//! `/users/{user}` are the same path. Paths are matched as they are sent: nothing is decoded or
+//! normalised, and a trailing slash is a segment of its own, as in axum. So `/%73low`, `//slow` and
+//! `/x/../slow` are not `/slow`. An upstream that normalises them needs a rule for the wider path, or
+//! a default that is safe.
 //!
-//! A layer that is mounted inside of axum's router sees what the router matched. The template is
-//! then looked up first, because a nested router's requests have only the rest of their path. If no
-//! rule has just this template, the path decides, as everywhere else.
+//! A layer that is mounted inside of axum's router finds the same rule as one outside of it. A nested
+//! router's requests have only the rest of their path, so the path that was sent is taken from axum's
+//! `OriginalUri` where that is there. What the router itself matched does not matter: it may well have
+//! one route `/users/{id}` where the file has a rule for `/users/me`.
 //!
-//! A gRPC method is the path `/package.Service/Method`, and the condition that the content type is
-//! gRPC's; a service alone stands for all of its methods.
+//! A gRPC method is the path `/package.Service/Method`, and the condition that the method is `POST`;
+//! a service alone stands for all of its methods. The content type is not asked for, because servers
+//! such as `tonic` answer whatever it is.
 //!
 //! # What it costs
 //!
@@ -35,6 +44,8 @@
 
 mod conditions;
 mod explain;
+#[cfg(test)]
+mod model_tests;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -45,8 +56,8 @@ pub use explain::{Explained, WhyNot};
 pub use template::TemplateError;
 
 use conditions::Conditions;
-#[cfg(feature = "axum")]
-use hashbrown::HashMap;
+pub(crate) use conditions::host_holds;
+use hashbrown::HashSet;
 use http::{HeaderName, HeaderValue, Method, Request};
 use template::Template;
 use tree::Tree;
@@ -55,7 +66,8 @@ use tree::Tree;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Match {
-    /// Any of these methods; any at all if there are none.
+    /// Any of these methods; any at all if there are none. `GET` stands for `HEAD` too, unless a
+    /// rule of the same path names that.
     pub methods: Vec<Method>,
     /// A path template: `/users/{id}`.
     pub path: Option<String>,
@@ -63,7 +75,7 @@ pub struct Match {
     /// there is no `path`.
     pub grpc: Option<String>,
     /// A host, `api.example.com` or `*.example.com`, in any case. The port is part of it if it is
-    /// given, and else it does not matter.
+    /// given, and else it does not matter. Nor does a dot at the end of the name.
     pub host: Option<String>,
     /// Header fields that must be there: with a value, exactly once and with this one; without, at
     /// least once.
@@ -74,9 +86,6 @@ pub struct Match {
 #[derive(Debug)]
 pub struct Routes {
     tree: Tree,
-    /// By the template as it was written, for requests that axum's router has matched.
-    #[cfg(feature = "axum")]
-    templates: HashMap<Box<str>, tree::Leaf>,
     entries: Vec<Entry>,
 }
 
@@ -98,29 +107,18 @@ impl Routes {
     ) -> Result<Self, (usize, TemplateError)> {
         let mut tree = Tree::default();
         let mut entries = Vec::new();
-        #[cfg(feature = "axum")]
-        let mut templates: HashMap<Box<str>, tree::Leaf> = HashMap::new();
         for (number, wanted) in matches.into_iter().enumerate() {
             let template = wanted.template().map_err(|error| (number, error))?;
             let conditions = Conditions::of(wanted);
             tree.insert(template.as_ref(), number, &conditions);
-            #[cfg(feature = "axum")]
-            if let Some(path) = &wanted.path {
-                let leaf = templates.entry(path.as_str().into()).or_default();
-                leaf.insert(number, &conditions);
-            }
             let template = template.filter(|_| wanted.path.is_some() || wanted.grpc.is_some());
             entries.push(Entry {
                 template,
                 conditions,
             });
         }
-        Ok(Self {
-            tree,
-            #[cfg(feature = "axum")]
-            templates,
-            entries,
-        })
+        take_head_with_get(&mut entries);
+        Ok(Self { tree, entries })
     }
 
     /// How many rules there are.
@@ -139,16 +137,31 @@ impl Routes {
         if self.entries.is_empty() {
             return None;
         }
-        #[cfg(feature = "axum")]
-        if let Some(matched) = request.extensions().get::<axum::extract::MatchedPath>()
-            && let Some(leaf) = self.templates.get(matched.as_str())
-            && let Some(number) = leaf.find(request, &self.entries)
-        {
-            return Some(number);
+        self.tree
+            .find(path_of(request), |leaf| leaf.find(request, &self.entries))
+    }
+}
+
+/// The path that was sent, of which nested routers take the front off.
+fn path_of<B>(request: &Request<B>) -> &str {
+    #[cfg(feature = "axum")]
+    if let Some(original) = request.extensions().get::<axum::extract::OriginalUri>() {
+        return original.path();
+    }
+    request.uri().path()
+}
+
+/// Servers answer `HEAD` by what they have for `GET`, so the limits of the one are the other's.
+fn take_head_with_get(entries: &mut [Entry]) {
+    let named: HashSet<_> = entries
+        .iter()
+        .filter(|entry| entry.conditions.name_head())
+        .map(|entry| entry.template.clone())
+        .collect();
+    for entry in entries {
+        if !named.contains(&entry.template) {
+            entry.conditions.take_head_with_get();
         }
-        self.tree.find(request.uri().path(), |leaf| {
-            leaf.find(request, &self.entries)
-        })
     }
 }
 

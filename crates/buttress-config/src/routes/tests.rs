@@ -1,7 +1,4 @@
-use super::template::Segment;
 use super::*;
-use proptest::prelude::*;
-use std::cmp::Reverse;
 
 fn rule(path: &str) -> Match {
     Match {
@@ -89,20 +86,6 @@ fn more_conditions_come_first_and_then_the_order_in_the_file() {
 }
 
 #[test]
-fn a_grpc_method_is_a_path_and_a_content_type() {
-    let grpc = |method: &str| Match {
-        grpc: Some(method.to_owned()),
-        ..Match::default()
-    };
-    let rules = [grpc("pkg.Greeter"), grpc("pkg.Greeter/SayHello")];
-    let call = |path| Request::post(path).header("content-type", "application/grpc+proto");
-    assert_eq!(found(&rules, call("/pkg.Greeter/SayHello")), Some(1));
-    assert_eq!(found(&rules, call("/pkg.Greeter/Other")), Some(0));
-    assert_eq!(found(&rules, call("/pkg.Other/SayHello")), None);
-    assert_eq!(found(&rules, Request::post("/pkg.Greeter/SayHello")), None);
-}
-
-#[test]
 fn a_header_with_a_value_must_be_there_once() {
     let name = HeaderName::from_static("x-tenant");
     let rules = [Match {
@@ -164,124 +147,195 @@ fn each_rule_says_why_it_does_not_apply() {
     );
 }
 
+#[test]
+fn a_rule_for_get_is_one_for_head_unless_a_rule_of_its_path_names_head() {
+    let with = |methods: &[Method], path: &str| Match {
+        methods: methods.to_vec(),
+        ..rule(path)
+    };
+    let rules = [
+        with(&[Method::GET], "/users/{id}"),
+        with(&[Method::GET], "/posts/{id}"),
+        with(&[Method::POST, Method::HEAD], "/posts/{post}"),
+        with(&[Method::GET], "/posts/{*rest}"),
+        with(&[Method::POST], "/orders"),
+        rule("/posts/{id}"),
+    ];
+    assert_eq!(found(&rules, Request::head("/users/7")), Some(0));
+    assert_eq!(found(&rules, Request::head("/posts/7")), Some(2));
+    assert_eq!(found(&rules, Request::get("/posts/7")), Some(1));
+    assert_eq!(found(&rules, Request::head("/posts/7/all")), Some(3));
+    assert_eq!(found(&rules, Request::head("/orders")), None);
+
+    let why_not = |path: &str| {
+        let request = Request::head(path).body(()).unwrap();
+        let explained = Routes::new(&rules).unwrap().explain(&request);
+        explained.into_iter().map(|rule| rule.why_not)
+    };
+    assert_eq!(why_not("/users/7").next(), Some(None));
+    let method = WhyNot::Conditions(vec![Condition::Method]);
+    assert_eq!(why_not("/posts/7").nth(1), Some(Some(method)));
+    assert_eq!(Routes::new(&rules).unwrap().never_apply(), []);
+}
+
+#[test]
+fn a_grpc_method_is_a_path_and_post_whatever_the_content_type() {
+    let grpc = |method: &str| Match {
+        grpc: Some(method.to_owned()),
+        ..Match::default()
+    };
+    let rules = [grpc("pkg.Greeter"), grpc("pkg.Greeter/SayHello")];
+    let call = Request::post;
+    assert_eq!(found(&rules, call("/pkg.Greeter/SayHello")), Some(1));
+    assert_eq!(found(&rules, call("/pkg.Greeter/Other")), Some(0));
+    assert_eq!(found(&rules, call("/pkg.Other/SayHello")), None);
+    for content_type in ["application/grpc+proto", "text/plain"] {
+        let call = call("/pkg.Greeter/SayHello").header("content-type", content_type);
+        assert_eq!(found(&rules, call), Some(1), "{content_type}");
+    }
+    let get = Request::get("/pkg.Greeter/SayHello").header("content-type", "application/grpc");
+    let request = get.body(()).unwrap();
+    let routes = Routes::new(&rules).unwrap();
+    assert_eq!(routes.find(&request), None);
+    let why_not = Some(WhyNot::Conditions(vec![Condition::Grpc]));
+    assert!((routes.explain(&request).into_iter()).all(|explained| explained.why_not == why_not));
+}
+
+#[test]
+fn a_grpc_method_and_post_on_the_same_path_are_the_same_rule() {
+    let grpc = Match {
+        grpc: Some("pkg.Greeter".to_owned()),
+        ..Match::default()
+    };
+    let post = Match {
+        methods: vec![Method::POST],
+        ..rule("/pkg.Greeter/{method}")
+    };
+    let never = |rules: [&Match; 2]| Routes::new(rules).unwrap().never_apply();
+    assert_eq!(never([&grpc, &post]), [(1, 0)]);
+    assert_eq!(never([&post, &grpc]), [(1, 0)]);
+    let any = rule("/pkg.Greeter/{method}");
+    assert_eq!(never([&grpc, &any]), []);
+}
+
+#[test]
+fn the_dot_at_the_end_of_a_host_says_nothing() {
+    let host = |host: &str| Match {
+        host: Some(host.to_owned()),
+        ..Match::default()
+    };
+    let rules = [
+        host("api.example.com"),
+        host("*.example.com"),
+        host("b.example.com.:81"),
+    ];
+    for (host, expected) in [
+        ("api.example.com.", Some(0)),
+        ("API.example.com.:80", Some(0)),
+        ("c.example.com.", Some(1)),
+        ("b.example.com:81", Some(2)),
+        ("b.example.com.:81", Some(2)),
+        ("example.com.", None),
+        (".", None),
+        ("", None),
+    ] {
+        assert_eq!(
+            found(&rules, Request::get("/").header("host", host)),
+            expected,
+            "{host}"
+        );
+    }
+}
+
+#[test]
+fn a_host_with_a_great_many_labels_is_still_under_the_star() {
+    let rules = [
+        Match {
+            host: Some("*.example.com".to_owned()),
+            ..Match::default()
+        },
+        Match {
+            host: Some("*.b.example.com:80".to_owned()),
+            ..Match::default()
+        },
+    ];
+    let many = "a.".repeat(1_000);
+    for (end, expected) in [
+        ("example.com", Some(0)),
+        ("b.example.com:80", Some(0)),
+        ("example.org", None),
+    ] {
+        let request = Request::get("/").header("host", format!("{many}{end}"));
+        let request = request.body(()).unwrap();
+        let routes = Routes::new(&rules).unwrap();
+        assert_eq!(routes.find(&request), expected, "{end}");
+        let explained = routes.explain(&request);
+        let applies = explained.iter().find(|rule| rule.why_not.is_none());
+        assert_eq!(applies.map(|rule| rule.rule), expected, "{end}");
+    }
+    let request = Request::get("/").header("host", format!("{many}b.example.com:80"));
+    assert_eq!(found(&rules[1..], request), Some(0));
+}
+
+#[test]
+fn paths_are_matched_as_they_are_sent() {
+    let rules = [rule("/slow"), rule("/{*rest}")];
+    assert_eq!(found(&rules, Request::get("/slow")), Some(0));
+    for path in [
+        "/%73low",
+        "http://a.test//slow",
+        "/x/../slow",
+        "/slow/",
+        "/SLOW",
+    ] {
+        assert_eq!(found(&rules, Request::get(path)), Some(1), "{path}");
+    }
+}
+
 #[cfg(feature = "axum")]
 #[tokio::test]
-async fn what_axum_has_matched_is_found_in_nested_routers() {
+async fn a_request_has_the_same_rule_inside_of_axums_routers_as_outside() {
     use axum::Router;
     use axum::extract::Request as Incoming;
     use axum::middleware::{Next, from_fn};
     use std::sync::Arc;
     use tower::ServiceExt;
 
-    let rules = [rule("/"), rule("/api/users/{id}"), rule("/users/{id}")];
+    let rules = [
+        rule("/api/users/{id}"),
+        rule("/api/users/me"),
+        rule("/users/{id}"),
+        rule("/users/me"),
+    ];
     let routes = Arc::new(Routes::new(&rules).unwrap());
-    let look = move |request: Incoming, next: Next| {
-        let found = routes.find(&request);
-        async move {
-            let mut response = next.run(request).await;
-            response.extensions_mut().insert(found);
-            response
+    let look = {
+        let routes = routes.clone();
+        move |request: Incoming, next: Next| {
+            let found = routes.find(&request);
+            let explained = routes.explain(&request);
+            let applies = explained.iter().find(|rule| rule.why_not.is_none());
+            assert_eq!(applies.map(|rule| rule.rule), found);
+            async move {
+                let mut response = next.run(request).await;
+                response.extensions_mut().insert(found);
+                response
+            }
         }
     };
-    let inner = Router::new()
+    let users = Router::new()
         .route("/users/{id}", axum::routing::get(|| async {}))
         .layer(from_fn(look));
-    let request = Request::get("/api/users/7").body(axum::body::Body::empty());
-    let app = Router::new().nest("/api", inner);
-    let response = app.oneshot(request.unwrap()).await.unwrap();
-    assert_eq!(response.extensions().get(), Some(&Some(1_usize)));
-}
-
-/// The order of the module's documentation, taken literally.
-fn naive(rules: &[Match], request: &Request<()>) -> Option<usize> {
-    let entries = rules.iter().enumerate().filter_map(|(number, rule)| {
-        let template = rule.template().unwrap();
-        let conditions = Conditions::of(rule);
-        let fits = (template.as_ref()).is_none_or(|template| template.fits(request.uri().path()));
-        if !fits || !conditions.missing(request).is_empty() {
-            return None;
-        }
-        let kinds = template.map_or(vec![3], |template| {
-            let kind = |segment: &Segment| match segment {
-                Segment::Fixed(_) => 0,
-                Segment::Parameter => 1,
-                Segment::Wildcard => 2,
-            };
-            template.segments.iter().map(kind).collect()
-        });
-        let methods = usize::from(!rule.methods.is_empty());
-        let host = usize::from(rule.host.is_some());
-        let count = methods + host + rule.headers.len();
-        let star = rule.host.as_ref().is_some_and(|host| host.starts_with('*'));
-        Some((kinds, Reverse(count), star, number))
-    });
-    entries.min().map(|(.., number)| number)
-}
-
-fn rules() -> impl Strategy<Value = Vec<Match>> {
-    let segment = prop::sample::select(vec!["a", "b", "", "{x}", "{y}"]);
-    let path = (
-        prop::collection::vec(segment, 1..4),
-        prop::option::weighted(0.2, Just("{*rest}")),
-    );
-    let path = path.prop_map(|(mut segments, last)| {
-        segments.extend(last);
-        format!("/{}", segments.join("/"))
-    });
-    let method = prop::sample::subsequence(vec![Method::GET, Method::POST], 0..2);
-    let host = prop::sample::select(vec!["a.test", "*.test", "b.a.test", "a.test:1"]);
-    let header = prop::sample::select(vec![None, Some(HeaderValue::from_static("1"))]);
-    let headers = prop::collection::vec(
-        header.prop_map(|value| (HeaderName::from_static("x-a"), value)),
-        0..2,
-    );
-    let rule = (
-        prop::option::weighted(0.9, path),
-        method,
-        prop::option::weighted(0.4, host),
-        headers,
-    );
-    let rule = rule.prop_map(|(path, methods, host, headers)| Match {
-        methods,
-        path,
-        grpc: None,
-        host: host.map(str::to_owned),
-        headers,
-    });
-    prop::collection::vec(rule, 0..12)
-}
-
-proptest! {
-    #[test]
-    fn the_tree_finds_what_a_naive_search_finds(
-        rules in rules(),
-        segments in prop::collection::vec(prop::sample::select(vec!["a", "b", "c", ""]), 1..5),
-        post in any::<bool>(),
-        host in prop::option::of(prop::sample::select(
-            vec!["a.test", "A.TEST:1", "b.a.test", "other", "x.b.a.test:2", "", ".test"]
-        )),
-        header in prop::option::of(prop::sample::select(vec!["1", "2"])),
-    ) {
-        let path = format!("/{}", segments.join("/"));
-        // Two slashes at the start would be an authority.
-        prop_assume!(!path.starts_with("//"));
-        let mut request = Request::builder()
-            .method(if post { Method::POST } else { Method::GET })
-            .uri(path);
-        if let Some(host) = host {
-            request = request.header("host", host);
-        }
-        if let Some(header) = header {
-            request = request.header("x-a", header);
-        }
-        let request = request.body(()).unwrap();
-        let routes = Routes::new(&rules).unwrap();
-        let found = routes.find(&request);
-        prop_assert_eq!(found, naive(&rules, &request));
-        // And it is explained, unless there is no rule.
-        let applies = routes.explain(&request).into_iter().find(|rule| rule.why_not.is_none());
-        prop_assert_eq!(applies.map(|explained| explained.rule), found);
-        let never = routes.never_apply();
-        prop_assert!(never.iter().all(|(rule, _)| Some(*rule) != found));
+    let app = Router::new().merge(users.clone()).nest("/api", users);
+    for (path, expected) in [
+        ("/api/users/7", 0),
+        ("/api/users/me", 1),
+        ("/users/7", 2),
+        ("/users/me", 3),
+    ] {
+        let outside = Request::get(path).body(axum::body::Body::empty()).unwrap();
+        assert_eq!(routes.find(&outside), Some(expected), "{path}");
+        let response = app.clone().oneshot(outside).await.unwrap();
+        let inside = response.extensions().get::<Option<usize>>();
+        assert_eq!(inside, Some(&Some(expected)), "{path}");
     }
 }

@@ -40,6 +40,8 @@ struct Hosts {
     named: HashMap<Box<str>, Vec<(Rank, usize)>>,
     /// By what follows the star.
     under: HashMap<Box<str>, Vec<(Rank, usize)>>,
+    /// How many dots the one of these with the most has.
+    most_dots: usize,
 }
 
 impl Tree {
@@ -116,7 +118,10 @@ impl Leaf {
                 let hosts = self.hosts.get_or_insert_default();
                 match host {
                     Host::Fixed(host) => hosts.named.entry(host.clone()).or_default(),
-                    Host::Under(end) => hosts.under.entry(end.clone()).or_default(),
+                    Host::Under(end) => {
+                        hosts.most_dots = hosts.most_dots.max(end.matches('.').count());
+                        hosts.under.entry(end.clone()).or_default()
+                    }
                 }
             }
         };
@@ -155,8 +160,9 @@ impl Hosts {
             if let Some(list) = self.named.get(host) {
                 found = found.into_iter().chain(first(list)).min();
             }
-            // A host has 127 labels at most, but whoever sends one need not keep to that.
-            for (dot, _) in host.match_indices('.').take(MOST_LABELS) {
+            // From the end, and no further than the file's names go: whoever sends a host may give
+            // it thousands of labels.
+            for (dot, _) in host.rmatch_indices('.').take(self.most_dots) {
                 if dot > 0
                     && let Some(list) = self.under.get(&host[dot..])
                 {
@@ -167,5 +173,3 @@ impl Hosts {
         found
     }
 }
-
-const MOST_LABELS: usize = 127;
