@@ -177,6 +177,35 @@ async fn wrong_types_under_our_keys_are_replaced() {
 }
 
 #[tokio::test]
+async fn numbers_that_nobody_of_ours_wrote_are_replaced() {
+    let Some(server) = Server::start().await else {
+        return;
+    };
+    let fleet = fleet(server.url()).await;
+    let even = RateLimit::per_hour(1).build_on(&fleet).unwrap();
+    let window = RateLimit::per_hour(1).sliding_window();
+    let window = window.build_on(&fleet).unwrap();
+    call(&even).await.unwrap();
+    call(&window).await.unwrap();
+    for key in server.keys().await {
+        if key.ends_with("instances") {
+            continue;
+        }
+        let kept = server.command(&["GET", &key]).await;
+        let numbers = kept
+            .lines()
+            .nth(1)
+            .map_or(0, |kept| kept.split(' ').count());
+        let long = vec!["9".repeat(30); numbers].join(" ");
+        server.command(&["SET", &key, &long]).await;
+    }
+    call(&even).await.unwrap();
+    call(&window).await.unwrap();
+    assert!(call(&even).await.is_err() && call(&window).await.is_err());
+    assert!(!fleet.is_degraded());
+}
+
+#[tokio::test]
 async fn a_clock_that_was_set_back_does_not_shut_the_limit() {
     let Some(server) = Server::start().await else {
         return;
