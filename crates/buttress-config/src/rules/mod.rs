@@ -94,7 +94,7 @@ impl Rules {
     /// What is watched is the file's directory. So it does not matter whether the file is written
     /// in place or another is renamed to its name, as editors do it, nor whether the directory of
     /// which it is a part is exchanged by a symbolic link, as Kubernetes does it with a `ConfigMap`.
-    /// Changes that follow one another within 50 ms are one. Every ten seconds the file is looked at
+    /// Changes that follow one another within 50 ms are one, for a second at most. Every ten seconds the file is looked at
     /// in any case, since not every file system tells.
     ///
     /// A file that something is wrong with changes nothing. It is reported once, as an event of
