@@ -23,6 +23,8 @@ pub(crate) struct Current {
 
 pub(super) struct Shared {
     rules: ArcSwap<Spread<Compiled>>,
+    /// Held by whoever reads a file, until what it says is in force. It is taken before the state.
+    pub(super) reload: Mutex<()>,
     pub(super) state: Mutex<State>,
     /// What tells of changes of the file, if somebody asked for that.
     pub(super) watcher: OnceLock<Watcher>,
@@ -32,6 +34,7 @@ impl Current {
     pub(super) fn new(rules: Compiled, state: State) -> Self {
         let shared = Shared {
             rules: ArcSwap::from_pointee(Spread::new(rules)),
+            reload: Mutex::new(()),
             state: Mutex::new(state),
             watcher: OnceLock::new(),
         };

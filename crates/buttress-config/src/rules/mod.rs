@@ -18,7 +18,7 @@ pub use status::PolicyStatus;
 use crate::problem::{Problem, Problems, Severity};
 use crate::server::Server;
 use crate::settings::Settings;
-use crate::source::{Document, Format};
+use crate::source::{self, Document, Format};
 use crate::upstream::UpstreamLayer;
 use registry::Registry;
 use std::fmt;
@@ -76,7 +76,8 @@ struct State {
 }
 
 impl Rules {
-    /// Reads a file. Its ending says what it is written in, see [`Format::of`].
+    /// Reads a file. Its ending says what it is written in, see [`Format::of`]. It must be a regular
+    /// one, of at most [4 MiB](crate::source::LONGEST_FILE).
     ///
     /// # Errors
     ///
@@ -97,7 +98,8 @@ impl Rules {
     /// Changes that follow one another within 50 ms are one, for a second at most. Every ten seconds the file is looked at
     /// in any case, since not every file system tells.
     ///
-    /// A file that something is wrong with changes nothing. It is reported once, as an event of
+    /// A file that something is wrong with changes nothing, nor does one that became
+    /// [empty](Self::reload). It is reported once, as an event of
     /// `tracing`, and watching goes on.
     ///
     /// # Errors
@@ -182,7 +184,12 @@ impl Rules {
     /// Reads the file again, and puts what it says into force. If there is something wrong with it,
     /// nothing changes.
     ///
-    /// It reads a file, so it may block for a moment.
+    /// An empty file changes nothing either, and is an error, unless nothing is what was in force:
+    /// who writes a file in place empties it first, and all state would be lost at that moment. A
+    /// file that has a comment only is meant to say nothing, and does.
+    ///
+    /// It reads a file, so it may block for a moment. Of reloads at the same time, one waits for the
+    /// other.
     ///
     /// # Errors
     ///
@@ -191,6 +198,8 @@ impl Rules {
         let Some(path) = self.path() else {
             return Err(one_problem("rules", "", "are not from a file".to_owned()));
         };
+        // Before reading, so that nobody puts a newer text into force before an older one.
+        let _one_at_a_time = self.current.shared.reload.lock();
         let text = read(&path)?;
         self.reload_from(&path, text)
     }
@@ -201,7 +210,11 @@ impl Rules {
     ///
     /// What is wrong with it.
     pub fn replace(&self, document: Document) -> Result<Reload, Problems> {
-        let mut state = self.current.shared.state.lock();
+        let _one_at_a_time = self.current.shared.reload.lock();
+        self.put(&mut self.current.shared.state.lock(), document)
+    }
+
+    fn put(&self, state: &mut State, document: Document) -> Result<Reload, Problems> {
         if document.settings() == state.document.settings() {
             state.document = document;
             return Ok(Reload::Unchanged);
@@ -234,10 +247,17 @@ impl Rules {
         self.current.shared.state.lock().path.clone()
     }
 
+    /// Who calls it holds the lock of reloads.
     fn reload_from(&self, path: &Path, text: String) -> Result<Reload, Problems> {
         let document = parse(path, &text)?;
-        let reload = self.replace(document)?;
-        self.current.shared.state.lock().text = Some(text);
+        let mut state = self.current.shared.state.lock();
+        let same = document.settings() == state.document.settings();
+        if text.trim().is_empty() && !same {
+            let what = "is empty, and may be in the middle of being written".to_owned();
+            return Err(one_problem(&path.to_string_lossy(), "", what));
+        }
+        let reload = self.put(&mut state, document)?;
+        state.text = Some(text);
         Ok(reload)
     }
 
@@ -310,13 +330,13 @@ impl fmt::Display for UnknownUpstream {
 impl std::error::Error for UnknownUpstream {}
 
 fn read(path: &Path) -> Result<String, Problems> {
-    std::fs::read_to_string(path).map_err(|error| {
-        one_problem(
-            &path.to_string_lossy(),
-            "",
-            format!("cannot be read: {error}"),
-        )
-    })
+    let refuse = |what| one_problem(&path.to_string_lossy(), "", what);
+    let failed = |error| refuse(format!("cannot be read: {error}"));
+    // A pipe that nobody writes to would keep the one who opens it for ever.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(refuse("is no regular file".to_owned()));
+    }
+    source::read(path).map_err(failed)
 }
 
 fn parse(path: &Path, text: &str) -> Result<Document, Problems> {

@@ -107,6 +107,7 @@ fn settle(changes: &Receiver<()>, mut wait: impl FnMut()) {
 /// Looks whether the file says something else than the last time, whether or not that was any good.
 fn look(rules: &Rules) {
     let Some(path) = rules.path() else { return };
+    let _one_at_a_time = rules.current.shared.reload.lock();
     let text = match read(&path) {
         Ok(text) => text,
         Err(problems) => {
