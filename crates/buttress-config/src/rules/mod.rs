@@ -13,6 +13,7 @@ pub(crate) use current::{Current, OfRoute};
 pub(crate) use kinds::Kind;
 #[cfg(feature = "admin")]
 pub(crate) use registry::Handle;
+pub(crate) use registry::Registry;
 pub use status::PolicyStatus;
 
 use crate::problem::{Problem, Problems, Severity};
@@ -20,7 +21,6 @@ use crate::server::Server;
 use crate::settings::Settings;
 use crate::source::{self, Document, Format};
 use crate::upstream::UpstreamLayer;
-use registry::Registry;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -273,6 +273,13 @@ impl Rules {
     /// How often rules have been put into force, the first ones included.
     pub fn generation(&self) -> u64 {
         self.current.generation()
+    }
+
+    /// Changes by hand what is in force. No reload puts anything else into force meanwhile, by which
+    /// the change would be lost.
+    #[cfg(feature = "admin")]
+    pub(crate) fn by_hand<T>(&self, change: impl FnOnce(&Registry) -> T) -> T {
+        change(&self.current.shared.state.lock().registry)
     }
 
     /// What there is with a state, by name.
