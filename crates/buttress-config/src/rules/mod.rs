@@ -21,8 +21,10 @@ use crate::server::Server;
 use crate::settings::Settings;
 use crate::source::{self, Document, Format};
 use crate::upstream::UpstreamLayer;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 
 /// The rules of a file, in force. It is a handle: clones share them.
 ///
@@ -73,6 +75,21 @@ struct State {
     document: Document,
     registry: Registry,
     generation: u64,
+    /// The upstreams of which somebody may still have a layer.
+    layers: BTreeMap<Box<str>, Weak<str>>,
+}
+
+impl State {
+    /// The name that all layers of an upstream share, by which it is known whether there are any.
+    fn layer(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.layers.get(name).and_then(Weak::upgrade) {
+            return known;
+        }
+        self.layers.retain(|_, layer| layer.strong_count() > 0);
+        let layer = Arc::from(name);
+        self.layers.insert(name.into(), Arc::downgrade(&layer));
+        layer
+    }
 }
 
 impl Rules {
@@ -147,6 +164,7 @@ impl Rules {
             document,
             registry: made.registry,
             generation,
+            layers: BTreeMap::new(),
         };
         Ok(Self {
             current: Current::new(made.compiled, state),
@@ -164,11 +182,11 @@ impl Rules {
     ///
     /// There is no upstream of that name; the error says which ones have a similar one.
     pub fn upstream(&self, name: &str) -> Result<UpstreamLayer, UnknownUpstream> {
-        let state = self.current.shared.state.lock();
+        let mut state = self.current.shared.state.lock();
         let upstreams = state.document.settings().upstream.as_ref();
         let names: Vec<&str> = upstreams.iter().flat_map(|all| all.names()).collect();
         if names.contains(&name) {
-            return Ok(UpstreamLayer::new(self.current.clone(), name));
+            return Ok(UpstreamLayer::new(self.current.clone(), state.layer(name)));
         }
         Err(UnknownUpstream {
             name: name.chars().take(64).collect(),
@@ -178,6 +196,7 @@ impl Rules {
 
     /// The same for an upstream that is known to be there.
     pub(crate) fn layer_of(&self, name: &str) -> UpstreamLayer {
+        let name = self.current.shared.state.lock().layer(name);
         UpstreamLayer::new(self.current.clone(), name)
     }
 
@@ -220,16 +239,29 @@ impl Rules {
             return Ok(Reload::Unchanged);
         }
         let generation = state.generation + 1;
-        let made = compile::compile(document.settings(), &state.registry, generation)
+        let mut made = compile::compile(document.settings(), &state.registry, generation)
             .map_err(|failure| unexpected(document.file(), failure))?;
         for change in made.changes {
             change();
         }
+        self.keep_those_that_left(state, &mut made.compiled);
         self.current.replace(made.compiled);
         state.registry = made.registry;
         state.generation = generation;
         state.document = document;
         Ok(Reload::Changed)
+    }
+
+    /// An upstream that the file no longer has goes on for those who have a layer of it. They must
+    /// not be without any protection.
+    fn keep_those_that_left(&self, state: &State, next: &mut Compiled) {
+        for (name, upstream) in &self.current.here().upstreams {
+            let layer = state.layers.get(name);
+            if layer.is_some_and(|layer| layer.strong_count() > 0) {
+                let kept = next.upstreams.entry(name.clone());
+                kept.or_insert_with(|| upstream.clone());
+            }
+        }
     }
 
     /// What is in force.
