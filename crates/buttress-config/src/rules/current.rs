@@ -125,3 +125,17 @@ impl<B> Policy<Request<B>> for OfRoute {
         self.policies().revoke(permit, call);
     }
 }
+
+#[cfg(all(test, feature = "admin"))]
+mod tests {
+    use crate::Rules;
+
+    /// What a reload has to have before it carries anything over.
+    #[test]
+    fn nothing_is_put_into_force_during_a_change_by_hand() {
+        let rules = Rules::from_toml("").unwrap();
+        let state = &rules.current.shared.state;
+        assert!(rules.by_hand(|_| state.try_lock().is_none()));
+        assert!(state.try_lock().is_some());
+    }
+}
