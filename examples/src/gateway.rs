@@ -6,7 +6,8 @@
 //!
 //! - Hop-by-hop fields are removed, in both directions (RFC 9110, section 7.6.1); `TE: trailers`
 //!   stays, because gRPC asks for it.
-//! - `Host` is passed on as the client sent it. An HTTP/2 request has it from its authority.
+//! - `Host` is passed on as the client sent it, whatever `Connection` says. An HTTP/2 request has it
+//!   from its authority.
 //! - The client's address is added to `X-Forwarded-For`, to what is there already; so an upstream
 //!   must count hops from the right. `X-Forwarded-Proto` and `X-Forwarded-Host` are replaced.
 //! - Bodies are streams, in both directions, and trailers pass.
@@ -157,6 +158,8 @@ impl Gateway {
 fn forward(request: &mut Request, peer: SocketAddr) {
     let authority = request.uri().authority().map(Authority::to_string);
     let headers = request.headers_mut();
+    let host = authority.and_then(|host| host.parse().ok());
+    let host = host.or_else(|| headers.get(header::HOST).cloned());
     let trailers = headers
         .get(header::TE)
         .is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
@@ -164,8 +167,8 @@ fn forward(request: &mut Request, peer: SocketAddr) {
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
-    let host = authority.and_then(|host| host.parse().ok());
-    let host = host.or_else(|| headers.get(header::HOST).cloned());
+    // What the client says there of itself must not pass, whether or not there is a better answer.
+    headers.remove(FORWARDED_HOST);
     if let Some(host) = host {
         headers.insert(FORWARDED_HOST, host.clone());
         headers.insert(header::HOST, host);
@@ -184,6 +187,8 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
+        // It says for whom the request is, and that is not between neighbours, whoever says so.
+        .filter(|name| name != header::HOST)
         .collect();
     for name in named.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);

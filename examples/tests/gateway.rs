@@ -23,7 +23,8 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use std::convert::Infallible;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tonic::Code;
 use tonic::transport::Endpoint;
 
@@ -105,6 +106,63 @@ async fn requests_pass_over_http_1_and_http_2() {
         assert_eq!(header("x-secret"), None, "hop by hop");
         assert_eq!(response.text().await.unwrap(), "a body");
     }
+}
+
+#[tokio::test]
+async fn what_is_between_neighbours_only_does_not_pass() {
+    let url = open_gateway_to(Router::new().fallback(any(echo))).await;
+    let address = url.strip_prefix("http://").unwrap();
+    // By hand, since clients keep one from sending such things.
+    let request = "GET / HTTP/1.1\r\n\
+        host: shop.example\r\n\
+        connection: close, Host, x-named\r\n\
+        connection: upgrade, te, x-forwarded-host\r\n\
+        x-named: a\r\n\
+        upgrade: websocket\r\n\
+        te: gzip\r\n\
+        keep-alive: timeout=5\r\n\
+        proxy-connection: close\r\n\
+        proxy-authorization: Basic eDp5\r\n\
+        x-forwarded-host: evil.example\r\n\
+        x-own: b\r\n\r\n";
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    let got = |name: &str| -> Vec<&str> {
+        let prefix = format!("got-{name}: ");
+        let lines = answer.lines();
+        lines
+            .filter_map(|line| line.strip_prefix(&*prefix))
+            .collect()
+    };
+    assert_eq!(got("x-own"), ["b"], "{answer}");
+    assert_eq!(got("host"), ["shop.example"], "{answer}");
+    assert_eq!(got("x-forwarded-host"), ["shop.example"], "{answer}");
+    for name in [
+        "connection",
+        "x-named",
+        "upgrade",
+        "te",
+        "keep-alive",
+        "proxy-connection",
+        "proxy-authorization",
+    ] {
+        assert_eq!(got(name), [""; 0], "{name} in {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_for_no_host_has_not_the_one_that_the_client_forwards() {
+    let url = open_gateway_to(Router::new().fallback(any(echo))).await;
+    let address = url.strip_prefix("http://").unwrap();
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    let request = "GET / HTTP/1.0\r\nx-forwarded-host: evil.example\r\n\r\n";
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("got-host: 127.0.0.1"), "{answer}");
+    assert!(!answer.contains("evil.example"), "{answer}");
 }
 
 #[tokio::test]

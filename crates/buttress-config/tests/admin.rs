@@ -134,7 +134,7 @@ async fn reloading_reads_the_file_again() {
     let router = Admin::new(Rules::load(&path).unwrap()).router();
     let (status, answer) = ask(&router, post("/reload", &json!({}))).await;
     assert_eq!((status.as_u16(), &answer["changed"]), (200, &json!(false)));
-    std::fs::write(&path, "").unwrap();
+    std::fs::write(&path, "# nothing").unwrap();
     let (status, answer) = ask(&router, post("/reload", &json!({}))).await;
     assert_eq!((status.as_u16(), &answer["changed"]), (200, &json!(true)));
     std::fs::write(&path, "nonsense = 1").unwrap();
@@ -224,65 +224,4 @@ async fn with_a_token_nobody_gets_in_without_it() {
         (status.as_u16(), &answer["before"]),
         (200, &json!("closed"))
     );
-}
-
-/// What is logged while `work` runs, on this thread.
-mod log {
-    use parking_lot::Mutex;
-    use std::fmt::Write as _;
-    use std::sync::Arc;
-    use tracing::field::{Field, Visit};
-    use tracing::span::{Attributes, Id, Record};
-    use tracing::{Event, Metadata, Subscriber};
-
-    #[derive(Clone, Default)]
-    pub(super) struct Log(pub(super) Arc<Mutex<String>>);
-
-    struct Fields<'a>(&'a mut String);
-
-    impl Visit for Fields<'_> {
-        fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-            let _ = write!(self.0, "{field}={value:?} ");
-        }
-    }
-
-    impl Subscriber for Log {
-        fn enabled(&self, _: &Metadata<'_>) -> bool {
-            true
-        }
-        fn new_span(&self, _: &Attributes<'_>) -> Id {
-            Id::from_u64(1)
-        }
-        fn record(&self, _: &Id, _: &Record<'_>) {}
-        fn record_follows_from(&self, _: &Id, _: &Id) {}
-        fn event(&self, event: &Event<'_>) {
-            event.record(&mut Fields(&mut self.0.lock()));
-        }
-        fn enter(&self, _: &Id) {}
-        fn exit(&self, _: &Id) {}
-    }
-}
-
-#[tokio::test]
-async fn each_change_is_logged_with_who_what_before_and_after() {
-    let log = log::Log::default();
-    let _logged = tracing::subscriber::set_default(log.clone());
-    let admin = Admin::new(Rules::from_toml(FILE).unwrap());
-    let router = admin.token("oncall", "secret").unwrap().router();
-    let body = json!({ "policy": "route GET /search/bulkhead", "shadow": true });
-    let mut request = post("/shadow", &body);
-    let value = "Bearer secret".parse().unwrap();
-    request.headers_mut().insert(header::AUTHORIZATION, value);
-    ask(&router, request).await;
-    let text = log.0.lock().clone();
-    for part in [
-        "who=oncall",
-        "what=\"shadow\"",
-        "before=enforced",
-        "after=shadow",
-        "search/bulkhead",
-    ] {
-        assert!(text.contains(part), "{part} in {text}");
-    }
-    assert!(!text.contains("secret"), "{text}");
 }

@@ -120,6 +120,78 @@ async fn a_thousand_reloads_under_load_lose_no_request() {
     assert_eq!((rules.generation(), during), (1_001, 100));
 }
 
+/// A file that became empty may be half written. What says nothing on purpose says so.
+#[test]
+fn a_file_that_became_empty_changes_nothing() {
+    let directory = Directory::new("empty");
+    let path = directory.file("rules.toml");
+    std::fs::write(&path, "").unwrap();
+    let rules = Rules::load(&path).unwrap();
+    assert_eq!(rules.reload(), Ok(Reload::Unchanged));
+    std::fs::write(&path, rules_of(1)).unwrap();
+    assert_eq!(rules.reload(), Ok(Reload::Changed));
+    let before = rules.settings();
+    for empty in ["", " \n\t\n"] {
+        std::fs::write(&path, empty).unwrap();
+        let problems = rules.reload().unwrap_err().to_string();
+        assert!(problems.contains("is empty"), "{problems}");
+    }
+    assert_eq!((rules.generation(), rules.settings() == before), (2, true));
+    std::fs::write(&path, "# nothing").unwrap();
+    assert_eq!(rules.reload(), Ok(Reload::Changed));
+}
+
+#[test]
+fn a_file_that_is_too_long_is_not_read_to_its_end() {
+    let directory = Directory::new("long");
+    let path = directory.file("rules.toml");
+    let file = std::fs::File::create(&path).unwrap();
+    file.set_len(1 << 40).unwrap();
+    let problems = Rules::load(&path).unwrap_err().to_string();
+    assert!(
+        problems.contains("the file has 4194305 bytes"),
+        "{problems}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_is_not_opened() {
+    let directory = Directory::new("pipe");
+    let path = directory.file("rules.toml");
+    std::fs::write(&path, rules_of(1)).unwrap();
+    let rules = Rules::load(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    let problems = rules.reload().unwrap_err().to_string();
+    assert!(problems.contains("is no regular file"), "{problems}");
+    assert!(Rules::load(&directory.0).is_err());
+}
+
+/// Whoever writes last reloads after that, so the last text is in force in the end.
+#[test]
+fn reloads_at_the_same_time_end_with_what_the_file_says() {
+    let directory = Directory::new("same-time");
+    let path = directory.file("rules.toml");
+    std::fs::write(&path, rules_of(0)).unwrap();
+    let rules = Rules::load(&path).unwrap();
+    for round in 0..100 {
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let next = directory.file(&format!("next{writer}"));
+                let (rules, path) = (&rules, &path);
+                scope.spawn(move || {
+                    std::fs::write(&next, rules_of(1 + round * 4 + writer)).unwrap();
+                    std::fs::rename(&next, path).unwrap();
+                    rules.reload().unwrap();
+                });
+            }
+        });
+        assert_eq!(rules.reload(), Ok(Reload::Unchanged), "round {round}");
+    }
+}
+
 #[test]
 fn a_bad_file_changes_nothing() {
     let directory = Directory::new("bad");

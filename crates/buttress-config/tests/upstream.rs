@@ -94,6 +94,35 @@ async fn a_client_that_was_made_before_goes_by_new_rules() {
     assert_eq!(third.status(), 200);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_upstream_that_left_the_file_keeps_its_last_rules_for_those_who_have_a_layer() {
+    let parse = |text: &str| Document::parse("test", text, Format::Toml).unwrap();
+    let rules = Rules::new(parse("[upstream.one]\nretry = false")).unwrap();
+    let layer = rules.upstream("one").unwrap();
+    let (calls, callee) = callee(&[503]);
+    let template = layer.layer(callee.clone());
+    let attempts = "[upstream.one]\nretry = { attempts = 3 }\ncircuit_breaker = false";
+    rules.replace(parse(attempts)).unwrap();
+    // More than once: what is kept is kept on.
+    for text in ["", "[server.defaults]\nbulkhead = 1", ""] {
+        assert_eq!(rules.replace(parse(text)), Ok(Reload::Changed));
+        assert!(rules.upstream("one").is_err());
+        for client in [layer.layer(callee.clone()), template.clone()] {
+            calls.store(0, Ordering::Relaxed);
+            assert_eq!(client.oneshot(request()).await.unwrap().status(), 503);
+            assert_eq!(calls.load(Ordering::Relaxed), 3, "with {text:?}");
+        }
+    }
+    // A file that has it again is what counts.
+    rules
+        .replace(parse("[upstream.one]\nretry = false"))
+        .unwrap();
+    calls.store(0, Ordering::Relaxed);
+    let client = layer.layer(callee);
+    assert_eq!(client.oneshot(request()).await.unwrap().status(), 503);
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
+}
+
 const BREAKER: &str = "[upstream.one]\nretry = false\ncircuit_breaker = ";
 
 #[tokio::test(start_paused = true)]

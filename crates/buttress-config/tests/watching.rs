@@ -107,6 +107,10 @@ fn a_file_is_followed_however_it_changes() {
         assert_eq!(rules.generation(), 3);
         std::fs::write(directory.file("another"), bad).unwrap();
     }
+    // So is nothing at all, which may be what somebody is about to fill.
+    std::fs::write(&path, "").unwrap();
+    heard(&events, "the rules stay as they are: error: is empty");
+    std::fs::write(directory.file("another"), "").unwrap();
     std::fs::write(&path, rules_of(4)).unwrap();
     in_force(4);
 

@@ -5,7 +5,7 @@ use super::problem::Problem;
 use super::token::Token;
 use crate::policy::AnyOf;
 use crate::problem::nearest;
-use crate::rules::{Handle, Reload};
+use crate::rules::{Handle, Registry, Reload};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, State};
@@ -54,16 +54,19 @@ pub(super) async fn breaker(State(admin): State<Admin>, who: Extension<Who>, bod
             return Err(Problem::body(allowed));
         }
     };
-    let breaker = find(&admin, name, |handle| match handle {
+    let fits = |handle: &Handle| match handle {
         Handle::Policy(_, policy) => match policy.policy().policy() {
             AnyOf::Breaker(breaker) => Some(breaker.clone()),
             _ => None,
         },
         _ => None,
+    };
+    let (before, after) = admin.rules.by_hand(|registry| {
+        let breaker = find(registry, name, fits)?;
+        let before = breaker.state().name();
+        change(&breaker);
+        Ok((before, breaker.state().name()))
     })?;
-    let before = breaker.state().name();
-    change(&breaker);
-    let after = breaker.state().name();
     tell(&who, "breaker", name, before, after);
     Ok(Json(
         json!({ "policy": name, "before": before, "after": after }),
@@ -76,18 +79,21 @@ pub(super) async fn shadow(State(admin): State<Admin>, who: Extension<Who>, body
     let Some(shadow) = body.get("shadow").and_then(Value::as_bool) else {
         return Err(Problem::body("`shadow` must be true or false"));
     };
-    let policy = find(&admin, name, |handle| match handle {
+    let fits = |handle: &Handle| match handle {
         Handle::Policy(_, policy) => Some(policy.clone()),
         _ => None,
-    })?;
+    };
     let word = |enforced| if enforced { "enforced" } else { "shadow" };
-    let before = word(policy.is_enforced());
-    if shadow {
-        policy.observe();
-    } else {
-        policy.enforce();
-    }
-    let after = word(policy.is_enforced());
+    let (before, after) = admin.rules.by_hand(|registry| {
+        let policy = find(registry, name, fits)?;
+        let before = word(policy.is_enforced());
+        if shadow {
+            policy.observe();
+        } else {
+            policy.enforce();
+        }
+        Ok((before, word(policy.is_enforced())))
+    })?;
     tell(&who, "shadow", name, before, after);
     Ok(Json(
         json!({ "policy": name, "before": before, "after": after }),
@@ -135,8 +141,11 @@ fn policy_in(body: &Value) -> Result<&str, Problem> {
     ))
 }
 
-fn find<T>(admin: &Admin, name: &str, fits: impl Fn(&Handle) -> Option<T>) -> Result<T, Problem> {
-    let registry = admin.rules.registry();
+fn find<T>(
+    registry: &Registry,
+    name: &str,
+    fits: impl Fn(&Handle) -> Option<T>,
+) -> Result<T, Problem> {
     registry.get(name).and_then(&fits).ok_or_else(|| {
         let names: Vec<&str> = registry
             .iter()

@@ -10,6 +10,7 @@ pub(crate) struct Compiled {
     pub(crate) routes: Routes,
     /// The route's number is one less than the place; the first is for requests without a rule.
     pub(crate) stacks: Vec<Route>,
+    /// With those that left the file while somebody had a layer of them.
     pub(crate) upstreams: HashMap<Box<str>, Spread<Upstream>>,
     pub(crate) generation: u64,
 }

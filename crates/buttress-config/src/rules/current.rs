@@ -23,6 +23,8 @@ pub(crate) struct Current {
 
 pub(super) struct Shared {
     rules: ArcSwap<Spread<Compiled>>,
+    /// Held by whoever reads a file, until what it says is in force. It is taken before the state.
+    pub(super) reload: Mutex<()>,
     pub(super) state: Mutex<State>,
     /// What tells of changes of the file, if somebody asked for that.
     pub(super) watcher: OnceLock<Watcher>,
@@ -32,6 +34,7 @@ impl Current {
     pub(super) fn new(rules: Compiled, state: State) -> Self {
         let shared = Shared {
             rules: ArcSwap::from_pointee(Spread::new(rules)),
+            reload: Mutex::new(()),
             state: Mutex::new(state),
             watcher: OnceLock::new(),
         };
@@ -120,5 +123,19 @@ impl<B> Policy<Request<B>> for OfRoute {
 
     fn revoke(&self, permit: Self::Permit, call: &Request<B>) {
         self.policies().revoke(permit, call);
+    }
+}
+
+#[cfg(all(test, feature = "admin"))]
+mod tests {
+    use crate::Rules;
+
+    /// What a reload has to have before it carries anything over.
+    #[test]
+    fn nothing_is_put_into_force_during_a_change_by_hand() {
+        let rules = Rules::from_toml("").unwrap();
+        let state = &rules.current.shared.state;
+        assert!(rules.by_hand(|_| state.try_lock().is_none()));
+        assert!(state.try_lock().is_some());
     }
 }

@@ -13,16 +13,18 @@ pub(crate) use current::{Current, OfRoute};
 pub(crate) use kinds::Kind;
 #[cfg(feature = "admin")]
 pub(crate) use registry::Handle;
+pub(crate) use registry::Registry;
 pub use status::PolicyStatus;
 
 use crate::problem::{Problem, Problems, Severity};
 use crate::server::Server;
 use crate::settings::Settings;
-use crate::source::{Document, Format};
+use crate::source::{self, Document, Format};
 use crate::upstream::UpstreamLayer;
-use registry::Registry;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 
 /// The rules of a file, in force. It is a handle: clones share them.
 ///
@@ -73,10 +75,26 @@ struct State {
     document: Document,
     registry: Registry,
     generation: u64,
+    /// The upstreams of which somebody may still have a layer.
+    layers: BTreeMap<Box<str>, Weak<str>>,
+}
+
+impl State {
+    /// The name that all layers of an upstream share, by which it is known whether there are any.
+    fn layer(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.layers.get(name).and_then(Weak::upgrade) {
+            return known;
+        }
+        self.layers.retain(|_, layer| layer.strong_count() > 0);
+        let layer = Arc::from(name);
+        self.layers.insert(name.into(), Arc::downgrade(&layer));
+        layer
+    }
 }
 
 impl Rules {
-    /// Reads a file. Its ending says what it is written in, see [`Format::of`].
+    /// Reads a file. Its ending says what it is written in, see [`Format::of`]. It must be a regular
+    /// one, of at most [4 MiB](crate::source::LONGEST_FILE).
     ///
     /// # Errors
     ///
@@ -94,10 +112,11 @@ impl Rules {
     /// What is watched is the file's directory. So it does not matter whether the file is written
     /// in place or another is renamed to its name, as editors do it, nor whether the directory of
     /// which it is a part is exchanged by a symbolic link, as Kubernetes does it with a `ConfigMap`.
-    /// Changes that follow one another within 50 ms are one. Every ten seconds the file is looked at
+    /// Changes that follow one another within 50 ms are one, for a second at most. Every ten seconds the file is looked at
     /// in any case, since not every file system tells.
     ///
-    /// A file that something is wrong with changes nothing. It is reported once, as an event of
+    /// A file that something is wrong with changes nothing, nor does one that became
+    /// [empty](Self::reload). It is reported once, as an event of
     /// `tracing`, and watching goes on.
     ///
     /// # Errors
@@ -145,6 +164,7 @@ impl Rules {
             document,
             registry: made.registry,
             generation,
+            layers: BTreeMap::new(),
         };
         Ok(Self {
             current: Current::new(made.compiled, state),
@@ -162,11 +182,11 @@ impl Rules {
     ///
     /// There is no upstream of that name; the error says which ones have a similar one.
     pub fn upstream(&self, name: &str) -> Result<UpstreamLayer, UnknownUpstream> {
-        let state = self.current.shared.state.lock();
+        let mut state = self.current.shared.state.lock();
         let upstreams = state.document.settings().upstream.as_ref();
         let names: Vec<&str> = upstreams.iter().flat_map(|all| all.names()).collect();
         if names.contains(&name) {
-            return Ok(UpstreamLayer::new(self.current.clone(), name));
+            return Ok(UpstreamLayer::new(self.current.clone(), state.layer(name)));
         }
         Err(UnknownUpstream {
             name: name.chars().take(64).collect(),
@@ -176,13 +196,19 @@ impl Rules {
 
     /// The same for an upstream that is known to be there.
     pub(crate) fn layer_of(&self, name: &str) -> UpstreamLayer {
+        let name = self.current.shared.state.lock().layer(name);
         UpstreamLayer::new(self.current.clone(), name)
     }
 
     /// Reads the file again, and puts what it says into force. If there is something wrong with it,
     /// nothing changes.
     ///
-    /// It reads a file, so it may block for a moment.
+    /// An empty file changes nothing either, and is an error, unless nothing is what was in force:
+    /// who writes a file in place empties it first, and all state would be lost at that moment. A
+    /// file that has a comment only is meant to say nothing, and does.
+    ///
+    /// It reads a file, so it may block for a moment. Of reloads at the same time, one waits for the
+    /// other.
     ///
     /// # Errors
     ///
@@ -191,6 +217,8 @@ impl Rules {
         let Some(path) = self.path() else {
             return Err(one_problem("rules", "", "are not from a file".to_owned()));
         };
+        // Before reading, so that nobody puts a newer text into force before an older one.
+        let _one_at_a_time = self.current.shared.reload.lock();
         let text = read(&path)?;
         self.reload_from(&path, text)
     }
@@ -201,22 +229,39 @@ impl Rules {
     ///
     /// What is wrong with it.
     pub fn replace(&self, document: Document) -> Result<Reload, Problems> {
-        let mut state = self.current.shared.state.lock();
+        let _one_at_a_time = self.current.shared.reload.lock();
+        self.put(&mut self.current.shared.state.lock(), document)
+    }
+
+    fn put(&self, state: &mut State, document: Document) -> Result<Reload, Problems> {
         if document.settings() == state.document.settings() {
             state.document = document;
             return Ok(Reload::Unchanged);
         }
         let generation = state.generation + 1;
-        let made = compile::compile(document.settings(), &state.registry, generation)
+        let mut made = compile::compile(document.settings(), &state.registry, generation)
             .map_err(|failure| unexpected(document.file(), failure))?;
         for change in made.changes {
             change();
         }
+        self.keep_those_that_left(state, &mut made.compiled);
         self.current.replace(made.compiled);
         state.registry = made.registry;
         state.generation = generation;
         state.document = document;
         Ok(Reload::Changed)
+    }
+
+    /// An upstream that the file no longer has goes on for those who have a layer of it. They must
+    /// not be without any protection.
+    fn keep_those_that_left(&self, state: &State, next: &mut Compiled) {
+        for (name, upstream) in &self.current.here().upstreams {
+            let layer = state.layers.get(name);
+            if layer.is_some_and(|layer| layer.strong_count() > 0) {
+                let kept = next.upstreams.entry(name.clone());
+                kept.or_insert_with(|| upstream.clone());
+            }
+        }
     }
 
     /// What is in force.
@@ -234,10 +279,17 @@ impl Rules {
         self.current.shared.state.lock().path.clone()
     }
 
+    /// Who calls it holds the lock of reloads.
     fn reload_from(&self, path: &Path, text: String) -> Result<Reload, Problems> {
         let document = parse(path, &text)?;
-        let reload = self.replace(document)?;
-        self.current.shared.state.lock().text = Some(text);
+        let mut state = self.current.shared.state.lock();
+        let same = document.settings() == state.document.settings();
+        if text.trim().is_empty() && !same {
+            let what = "is empty, and may be in the middle of being written".to_owned();
+            return Err(one_problem(&path.to_string_lossy(), "", what));
+        }
+        let reload = self.put(&mut state, document)?;
+        state.text = Some(text);
         Ok(reload)
     }
 
@@ -253,6 +305,13 @@ impl Rules {
     /// How often rules have been put into force, the first ones included.
     pub fn generation(&self) -> u64 {
         self.current.generation()
+    }
+
+    /// Changes by hand what is in force. No reload puts anything else into force meanwhile, by which
+    /// the change would be lost.
+    #[cfg(feature = "admin")]
+    pub(crate) fn by_hand<T>(&self, change: impl FnOnce(&Registry) -> T) -> T {
+        change(&self.current.shared.state.lock().registry)
     }
 
     /// What there is with a state, by name.
@@ -310,13 +369,13 @@ impl fmt::Display for UnknownUpstream {
 impl std::error::Error for UnknownUpstream {}
 
 fn read(path: &Path) -> Result<String, Problems> {
-    std::fs::read_to_string(path).map_err(|error| {
-        one_problem(
-            &path.to_string_lossy(),
-            "",
-            format!("cannot be read: {error}"),
-        )
-    })
+    let refuse = |what| one_problem(&path.to_string_lossy(), "", what);
+    let failed = |error| refuse(format!("cannot be read: {error}"));
+    // A pipe that nobody writes to would keep the one who opens it for ever.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(refuse("is no regular file".to_owned()));
+    }
+    source::read(path).map_err(failed)
 }
 
 fn parse(path: &Path, text: &str) -> Result<Document, Problems> {

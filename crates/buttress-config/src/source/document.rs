@@ -108,7 +108,7 @@ impl Document {
 }
 
 /// Reads a little more than is allowed at most, so that what is too long is found to be so.
-fn read(path: &Path) -> std::io::Result<String> {
+pub(crate) fn read(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     let file = std::fs::File::open(path)?;
     file.take(LONGEST_FILE as u64 + 1)

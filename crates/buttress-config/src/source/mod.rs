@@ -14,6 +14,7 @@ mod toml;
 mod yaml;
 
 pub use document::Document;
+pub(crate) use document::read;
 pub use format::Format;
 pub use node::{Node, Table};
 #[cfg(all(test, feature = "yaml"))]

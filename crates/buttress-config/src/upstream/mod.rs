@@ -26,7 +26,7 @@ use tower_layer::Layer;
 ///
 /// It is a handle: clones share everything, and a service that was made before a reload goes by the
 /// new rules from its next readiness on. If a new file no longer has the upstream, its last rules
-/// stay in force for those who have the layer.
+/// stay in force for those who have the layer, for the services that it makes from then on as well.
 #[derive(Clone, Debug)]
 pub struct UpstreamLayer {
     current: Current,
@@ -34,8 +34,8 @@ pub struct UpstreamLayer {
 }
 
 impl UpstreamLayer {
-    pub(crate) fn new(current: Current, name: &str) -> Self {
-        let name = name.into();
+    /// `name` is the one that all layers of the upstream share.
+    pub(crate) fn new(current: Current, name: Arc<str>) -> Self {
         Self { current, name }
     }
 
