@@ -87,7 +87,7 @@ impl Line {
     /// One line of JSON.
     pub fn json(&self) -> String {
         // What a configuration costs is a difference, whatever it configures.
-        let extra = if self.peer == "in_code" {
+        let extra = if self.peer == "code" {
             format!(r#","ours_extra_ns":{:.1}"#, self.ours_ns - self.peer_ns)
         } else {
             String::new()
