@@ -4,6 +4,7 @@
 //! So a policy is an enum of all that it can be, and its permits are an enum, too.
 
 mod barred;
+mod held;
 mod key;
 mod limit;
 mod list;
@@ -11,6 +12,7 @@ mod one_of;
 mod pool;
 
 pub use barred::Barred;
+pub(crate) use held::decides_by_its_policies;
 pub use key::AnyKey;
 pub use limit::AnyLimit;
 pub use list::Policies;

@@ -1,16 +1,13 @@
 use super::watch::Watcher;
 use super::{Compiled, State};
-use crate::policy::Policies;
+use crate::policy::{Policies, decides_by_its_policies};
 use crate::server::Route;
 use arc_swap::ArcSwap;
-use buttress::{Admission, Now, Policy, Rejection};
 use buttress_core::{Here, Spread};
 use http::Request;
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
-use std::time::Instant;
 
 /// The rules in force: what services hold, and what a reload exchanges.
 ///
@@ -94,37 +91,7 @@ impl OfRoute {
     }
 }
 
-impl<B> Policy<Request<B>> for OfRoute {
-    type Permit = <Policies as Policy<Request<B>>>::Permit;
-    type Waiting = <Policies as Policy<Request<B>>>::Waiting;
-
-    #[inline]
-    fn admit(&self, call: &Request<B>, now: &Now) -> Admission<Self::Permit, Self::Waiting> {
-        self.policies().admit(call, now)
-    }
-
-    fn poll_admit(
-        &self,
-        waiting: &mut Self::Waiting,
-        call: &Request<B>,
-        now: &Now,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<Self::Permit, Rejection>> {
-        self.policies().poll_admit(waiting, call, now, context)
-    }
-
-    fn wake_at(&self, waiting: &Self::Waiting) -> Option<Instant> {
-        Policy::<Request<B>>::wake_at(self.policies(), waiting)
-    }
-
-    fn abandon(&self, waiting: Self::Waiting, call: &Request<B>) {
-        self.policies().abandon(waiting, call);
-    }
-
-    fn revoke(&self, permit: Self::Permit, call: &Request<B>) {
-        self.policies().revoke(permit, call);
-    }
-}
+decides_by_its_policies!(OfRoute);
 
 #[cfg(all(test, feature = "admin"))]
 mod tests {

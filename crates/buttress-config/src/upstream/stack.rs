@@ -1,16 +1,10 @@
 use crate::layers::AnyTimeout;
-use crate::policy::Policies;
+use crate::policy::{Policies, decides_by_its_policies};
 use buttress::coalesce::SameRequest;
 use buttress::repeat::Repeat as Repeatable;
 use buttress::retry::{Everything, IfSafe, Repeats};
-use buttress::{
-    Admission, Coalesce, Hedge, Now, OutgoingCriticality, OutgoingDeadline, Policy, Rejection,
-    Retry, StaleIfError,
-};
+use buttress::{Coalesce, Hedge, OutgoingCriticality, OutgoingDeadline, Retry, StaleIfError};
 use buttress_core::Here;
-use http::Request;
-use std::task::{Context, Poll};
-use std::time::Instant;
 
 /// What is done with the calls to one upstream, from outside in.
 #[derive(Debug, Default)]
@@ -70,34 +64,4 @@ impl OfUpstream {
     }
 }
 
-impl<B> Policy<Request<B>> for OfUpstream {
-    type Permit = <Policies as Policy<Request<B>>>::Permit;
-    type Waiting = <Policies as Policy<Request<B>>>::Waiting;
-
-    #[inline]
-    fn admit(&self, call: &Request<B>, now: &Now) -> Admission<Self::Permit, Self::Waiting> {
-        self.policies().admit(call, now)
-    }
-
-    fn poll_admit(
-        &self,
-        waiting: &mut Self::Waiting,
-        call: &Request<B>,
-        now: &Now,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<Self::Permit, Rejection>> {
-        self.policies().poll_admit(waiting, call, now, context)
-    }
-
-    fn wake_at(&self, waiting: &Self::Waiting) -> Option<Instant> {
-        Policy::<Request<B>>::wake_at(self.policies(), waiting)
-    }
-
-    fn abandon(&self, waiting: Self::Waiting, call: &Request<B>) {
-        self.policies().abandon(waiting, call);
-    }
-
-    fn revoke(&self, permit: Self::Permit, call: &Request<B>) {
-        self.policies().revoke(permit, call);
-    }
-}
+decides_by_its_policies!(OfUpstream);

@@ -30,9 +30,7 @@ impl MarkArrival {
     pub const fn new() -> Self {
         Self(())
     }
-}
 
-impl MarkArrival {
     /// Marks a request, as the layer does: for services that have no place for one more layer.
     pub fn mark<B>(&self, request: &mut Request<B>) {
         if request.extensions().get::<Arrived>().is_none() {
