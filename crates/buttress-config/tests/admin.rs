@@ -74,10 +74,7 @@ async fn policies_are_listed_with_how_they_do() {
         (&json!(7), &json!(0))
     );
     assert_eq!(of(BREAKER)["state"], "closed");
-    assert_eq!(
-        of("process/pressure {\"priority\":true}")["kind"],
-        "pressure"
-    );
+    assert_eq!(of("server.defaults/pressure")["kind"], "pressure");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@
 
 use axum::Router;
 use axum::routing::get;
-use buttress_config::{Reload, Rules};
+use buttress_config::{Document, Format, Reload, Rules};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -190,6 +190,28 @@ fn reloads_at_the_same_time_end_with_what_the_file_says() {
         });
         assert_eq!(rules.reload(), Ok(Reload::Unchanged), "round {round}");
     }
+}
+
+#[test]
+fn a_route_that_is_written_in_another_way_keeps_its_state() {
+    let parse = |text: &str| Document::parse("test", text, Format::Toml).unwrap();
+    let route = |matching: &str| {
+        parse(&format!(
+            "[[server.route]]\nmatch = {{ {matching} }}\nbulkhead = 1"
+        ))
+    };
+    let rules = Rules::new(route(
+        r#"path = "/a", host = "example.com", method = ["GET", "POST"]"#,
+    ));
+    let rules = rules.unwrap();
+    let names = || -> Vec<String> {
+        let policies = rules.policies().into_iter();
+        policies.map(|one| one.policy).collect()
+    };
+    let before = names();
+    let other = r#"path = "/a", host = "EXAMPLE.com.", method = ["POST", "GET"]"#;
+    rules.replace(route(other)).unwrap();
+    assert_eq!(names(), before);
 }
 
 #[test]

@@ -4,8 +4,10 @@
     reason = "a test that cannot go on should say where"
 )]
 
-use buttress::{Bulkhead, Carried, IncomingDeadline, RateLimit, Timeout, guard};
-use buttress_config::Rules;
+use buttress::{
+    Bulkhead, Carried, CircuitBreaker, IncomingDeadline, RateLimit, Retry, Timeout, guard,
+};
+use buttress_config::{Document, Format, Rules};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
@@ -94,4 +96,60 @@ async fn a_configured_client_that_is_not_retried_allocates_nothing() {
     let rules = "[upstream.one]\nretry = false\nbulkhead = 8\nthrottle = true";
     let layer = Rules::from_toml(rules).unwrap().upstream("one").unwrap();
     assert_eq!(of_a_call(layer.layer(service_fn(answer_client))), 0);
+}
+
+/// What a clone of it, its call and its end allocate.
+fn of_a_clone<S, B>(template: &S) -> u64
+where
+    S: Service<Request<Empty<Bytes>>, Response = Response<B>> + Clone,
+    B: Body,
+{
+    let cloned = || allocation_counter::measure(|| drop(template.clone())).count_total;
+    let _ = cloned();
+    cloned() + of_a_call(template.clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_reload_clients_and_servers_allocate_what_they_did_before() {
+    let settings = [
+        "retry = false\nbulkhead = 8\nthrottle = true",
+        "retry = { attempts = 2 }\nbulkhead = 8",
+        "hedge = { after = \"1s\" }\nretry = false",
+        "coalesce = true",
+        "stale_if_error = true",
+    ];
+    for settings in settings {
+        let parse = |timeout| {
+            let text = format!(
+                "{WITHOUT}timeout = \"{timeout}\"\nbulkhead = 8\n\
+                 [upstream.one]\ntimeout = \"{timeout}\"\n{settings}"
+            );
+            Document::parse("test", &text, Format::Toml).unwrap()
+        };
+        let rules = Rules::new(parse("21s")).unwrap();
+        let layer = rules.upstream("one").unwrap();
+        let client = layer.layer(service_fn(answer_client));
+        let server = rules.server().layer(service_fn(answer));
+        let before = (of_a_clone(&client), of_a_clone(&server));
+        rules.replace(parse("22s")).unwrap();
+        let after = (of_a_clone(&client), of_a_clone(&server));
+        assert_eq!(after, before, "{settings}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_configured_client_allocates_what_the_same_stack_in_code_does() {
+    let rules = "[upstream.one]\ntimeout = \"3s\"\nattempt_timeout = \"800ms\"\nbulkhead = 8\n\
+                 retry = { attempts = 3 }\ncircuit_breaker = true";
+    let rules = Rules::from_toml(rules).unwrap();
+    let layer = rules.upstream("one").unwrap();
+    let slots = Bulkhead::new(8).unwrap();
+    let in_code = (
+        Timeout::new(Duration::from_secs(3)).unwrap(),
+        Retry::new(),
+        guard((CircuitBreaker::new("one").unwrap(), slots)),
+        Timeout::per_attempt(Duration::from_millis(800)).unwrap(),
+    );
+    let in_code = of_a_clone(&in_code.layer(service_fn(answer_client)));
+    assert_eq!(of_a_clone(&layer.layer(service_fn(answer_client))), in_code);
 }

@@ -11,6 +11,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Poll;
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 
 type Body = Empty<bytes::Bytes>;
@@ -156,6 +157,95 @@ async fn an_open_breaker_stays_open_when_the_file_changes() {
     tokio::time::advance(std::time::Duration::from_secs(2)).await;
     assert_eq!(call().await.unwrap().status(), 200);
     assert_eq!(calls.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_breaker_stays_open_when_its_upstream_leaves_the_file_and_comes_back() {
+    let parse = |text: &str| Document::parse("test", text, Format::Toml).unwrap();
+    let text = format!("{BREAKER}{{ consecutive_failures = 1 }}");
+    let rules = Rules::new(parse(&text)).unwrap();
+    let (calls, callee) = callee(&[500]);
+    let client = rules.upstream("one").unwrap().layer(callee);
+    assert_eq!(
+        client.clone().oneshot(request()).await.unwrap().status(),
+        500
+    );
+    let known = || {
+        rules
+            .policies()
+            .iter()
+            .any(|one| one.policy == "upstream.one/circuit_breaker")
+    };
+    for text in ["", &*text] {
+        assert_eq!(rules.replace(parse(text)), Ok(Reload::Changed));
+        assert!(
+            client.clone().oneshot(request()).await.is_err(),
+            "with {text:?}"
+        );
+        assert!(known(), "operators see it with {text:?}");
+    }
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
+    // But not for ever: when the last of those who had it is gone, the next reload forgets it.
+    drop(client);
+    rules.replace(parse("")).unwrap();
+    assert!(!known());
+}
+
+/// A client whose clones know how often they were cloned.
+#[derive(Default)]
+struct Counting {
+    clones: Arc<AtomicU32>,
+}
+
+impl Clone for Counting {
+    fn clone(&self) -> Self {
+        self.clones.fetch_add(1, Ordering::Relaxed);
+        let clones = Arc::clone(&self.clones);
+        Self { clones }
+    }
+}
+
+impl<B> Service<Request<B>> for Counting {
+    type Response = Response<Body>;
+    type Error = BoxError;
+    type Future = std::future::Ready<Result<Response<Body>, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<B>) -> Self::Future {
+        std::future::ready(Ok(Response::new(Body::new())))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clone_of_a_client_that_was_made_before_is_made_by_new_rules_at_once() {
+    let parse = |text: &str| Document::parse("test", text, Format::Toml).unwrap();
+    let rules = Rules::new(parse("[upstream.one]\nretry = false")).unwrap();
+    let client = Counting::default();
+    let clones = Arc::clone(&client.clones);
+    let template = rules.upstream("one").unwrap().layer(client);
+    let kinds = [
+        "retry = false",
+        "retry = { attempts = 2 }",
+        "retry = false\nhedge = true",
+        "coalesce = true",
+        "stale_if_error = true",
+        "timeout = \"9s\"\nattempt_timeout = { headers = \"1s\", whole_body = \"2s\" }",
+        "rate_limit = \"1 per minute\"",
+    ];
+    for kind in kinds {
+        let text = format!("[upstream.one]\n{kind}");
+        rules.replace(parse(&text)).unwrap();
+        clones.store(0, Ordering::Relaxed);
+        let clone = template.clone();
+        assert_eq!(clones.load(Ordering::Relaxed), 1, "{kind}");
+        drop(clone);
+    }
+    // By the last ones, which are no longer those of the template.
+    assert!(template.clone().oneshot(request()).await.is_ok());
+    assert!(template.clone().oneshot(request()).await.is_err());
 }
 
 /// The headers that the callee saw.

@@ -33,11 +33,6 @@ impl<T> Spread<T> {
         }
     }
 
-    /// Whether both are the same value, and not only equal.
-    pub fn ptr_eq(one: &Self, other: &Self) -> bool {
-        Arc::ptr_eq(&one.counts, &other.counts)
-    }
-
     /// A reference for one call.
     #[inline]
     pub fn here(&self) -> Here<T> {

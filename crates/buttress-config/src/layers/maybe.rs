@@ -22,6 +22,9 @@ pub trait Around {
     /// The service inside.
     type Inner;
 
+    /// The service inside.
+    fn inner(&self) -> &Self::Inner;
+
     /// The service inside, without what is around it.
     fn into_inner(self) -> Self::Inner;
 }
@@ -39,6 +42,14 @@ impl<A: Around> Maybe<A, A::Inner> {
 
 impl<A: Around> Around for Maybe<A, A::Inner> {
     type Inner = A::Inner;
+
+    #[inline]
+    fn inner(&self) -> &A::Inner {
+        match self {
+            Self::With(outer) => outer.inner(),
+            Self::Without(inner) => inner,
+        }
+    }
 
     #[inline]
     fn into_inner(self) -> A::Inner {

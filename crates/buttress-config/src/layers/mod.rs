@@ -40,6 +40,15 @@ pub(crate) fn with_timeout<S>(timeout: Option<&AnyTimeout>, inner: S) -> WithTim
     }
 }
 
+/// What is timed.
+#[inline]
+pub(crate) fn timed<S>(outer: &WithTimeout<S>) -> &S {
+    match outer {
+        Maybe::With(timeout) => timeout.inner(),
+        Maybe::Without(rest) => rest.inner(),
+    }
+}
+
 #[inline]
 pub(crate) fn without_timeout<S>(outer: WithTimeout<S>) -> S {
     match outer {
@@ -48,38 +57,27 @@ pub(crate) fn without_timeout<S>(outer: WithTimeout<S>) -> S {
     }
 }
 
-impl<S, P, Pr> Around for Guard<S, P, Pr> {
-    type Inner = S;
+macro_rules! around {
+    ($([$($parameter:ident),*] $service:ty;)*) => {$(
+        impl<S $(, $parameter)*> Around for $service {
+            type Inner = S;
 
-    #[inline]
-    fn into_inner(self) -> S {
-        self.into_inner()
-    }
+            #[inline]
+            fn inner(&self) -> &S {
+                self.inner()
+            }
+
+            #[inline]
+            fn into_inner(self) -> S {
+                self.into_inner()
+            }
+        }
+    )*};
 }
 
-impl<S, Pr, L> Around for TimeoutService<S, Pr, L> {
-    type Inner = S;
-
-    #[inline]
-    fn into_inner(self) -> S {
-        self.into_inner()
-    }
-}
-
-impl<S, K, Pr> Around for CoalesceService<S, K, Pr> {
-    type Inner = S;
-
-    #[inline]
-    fn into_inner(self) -> S {
-        self.into_inner()
-    }
-}
-
-impl<S> Around for StaleIfErrorService<S> {
-    type Inner = S;
-
-    #[inline]
-    fn into_inner(self) -> S {
-        self.into_inner()
-    }
+around! {
+    [P, Pr] Guard<S, P, Pr>;
+    [Pr, L] TimeoutService<S, Pr, L>;
+    [K, Pr] CoalesceService<S, K, Pr>;
+    [] StaleIfErrorService<S>;
 }

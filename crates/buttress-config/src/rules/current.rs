@@ -1,5 +1,6 @@
+use super::Compiled;
+use super::state::{InForce, State};
 use super::watch::Watcher;
-use super::{Compiled, State};
 use crate::policy::{Policies, decides_by_its_policies};
 use crate::server::Route;
 use arc_swap::ArcSwap;
@@ -7,6 +8,7 @@ use buttress_core::{Here, Spread};
 use http::Request;
 use parking_lot::Mutex;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 /// The rules in force: what services hold, and what a reload exchanges.
@@ -20,7 +22,12 @@ pub(crate) struct Current {
 
 pub(super) struct Shared {
     rules: ArcSwap<Spread<Compiled>>,
-    /// Held by whoever reads a file, until what it says is in force. It is taken before the state.
+    /// What the rules were made of. Apart from them, since calls hold those: whichever ends last drops
+    /// them, and should have little to do.
+    in_force: ArcSwap<InForce>,
+    pub(super) path: Option<PathBuf>,
+    /// Held by whoever puts something into force, from the reading of the file on. It is taken before
+    /// the state.
     pub(super) reload: Mutex<()>,
     pub(super) state: Mutex<State>,
     /// What tells of changes of the file, if somebody asked for that.
@@ -28,9 +35,16 @@ pub(super) struct Shared {
 }
 
 impl Current {
-    pub(super) fn new(rules: Compiled, state: State) -> Self {
+    pub(super) fn new(
+        rules: Compiled,
+        in_force: InForce,
+        path: Option<PathBuf>,
+        state: State,
+    ) -> Self {
         let shared = Shared {
             rules: ArcSwap::from_pointee(Spread::new(rules)),
+            in_force: ArcSwap::from_pointee(in_force),
+            path,
             reload: Mutex::new(()),
             state: Mutex::new(state),
             watcher: OnceLock::new(),
@@ -42,6 +56,15 @@ impl Current {
 
     pub(super) fn replace(&self, rules: Compiled) {
         self.shared.rules.store(Arc::new(Spread::new(rules)));
+    }
+
+    pub(super) fn keep(&self, in_force: InForce) {
+        self.shared.in_force.store(Arc::new(in_force));
+    }
+
+    /// What the rules were made of.
+    pub(super) fn in_force(&self) -> Arc<InForce> {
+        self.shared.in_force.load_full()
     }
 
     /// Which rules they are: each reload's number is new.
@@ -93,16 +116,39 @@ impl OfRoute {
 
 decides_by_its_policies!(OfRoute);
 
-#[cfg(all(test, feature = "admin"))]
+#[cfg(test)]
 mod tests {
     use crate::Rules;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
 
     /// What a reload has to have before it carries anything over.
+    #[cfg(feature = "admin")]
     #[test]
     fn nothing_is_put_into_force_during_a_change_by_hand() {
         let rules = Rules::from_toml("").unwrap();
-        let state = &rules.current.shared.state;
-        assert!(rules.by_hand(|_| state.try_lock().is_none()));
-        assert!(state.try_lock().is_some());
+        let reload = &rules.current.shared.reload;
+        assert!(rules.by_hand(|_| reload.try_lock().is_none()));
+        assert!(reload.try_lock().is_some());
+    }
+
+    #[test]
+    fn who_only_looks_waits_for_no_reload() {
+        let rules = Rules::from_toml("[upstream.one]\n[server.defaults]\nbulkhead = 1").unwrap();
+        let _under_way = rules.current.shared.reload.lock();
+        let (sender, looked) = channel();
+        let looking = rules.clone();
+        std::thread::spawn(move || {
+            let _ = (looking.settings(), looking.warnings(), looking.path());
+            let _ = (
+                looking.generation(),
+                looking.upstream("one"),
+                looking.server(),
+            );
+            let _ = sender.send(looking.policies().len());
+        });
+        // Who waits for the lock waits for ever.
+        let policies = looked.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert!(policies > 1, "{policies}");
     }
 }

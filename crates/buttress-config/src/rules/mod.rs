@@ -5,7 +5,10 @@ mod compiled;
 mod current;
 mod kinds;
 mod registry;
+mod reload;
+mod state;
 mod status;
+mod unknown;
 mod watch;
 
 pub(crate) use compiled::Compiled;
@@ -14,17 +17,19 @@ pub(crate) use kinds::Kind;
 #[cfg(feature = "admin")]
 pub(crate) use registry::Handle;
 pub(crate) use registry::Registry;
+pub use reload::Reload;
 pub use status::PolicyStatus;
+pub use unknown::UnknownUpstream;
 
-use crate::problem::{Problem, Problems, Severity};
+use crate::problem::Problems;
 use crate::server::Server;
 use crate::settings::Settings;
-use crate::source::{self, Document, Format};
+use crate::source::{Document, Format};
 use crate::upstream::UpstreamLayer;
-use std::collections::BTreeMap;
+use reload::{parse, read, unexpected};
+use state::{InForce, State};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
 
 /// The rules of a file, in force. It is a handle: clones share them.
 ///
@@ -66,30 +71,6 @@ use std::sync::{Arc, Weak};
 #[derive(Clone)]
 pub struct Rules {
     current: Current,
-}
-
-struct State {
-    path: Option<PathBuf>,
-    /// What was read the last time, whether or not it could be used.
-    text: Option<String>,
-    document: Document,
-    registry: Registry,
-    generation: u64,
-    /// The upstreams of which somebody may still have a layer.
-    layers: BTreeMap<Box<str>, Weak<str>>,
-}
-
-impl State {
-    /// The name that all layers of an upstream share, by which it is known whether there are any.
-    fn layer(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.layers.get(name).and_then(Weak::upgrade) {
-            return known;
-        }
-        self.layers.retain(|_, layer| layer.strong_count() > 0);
-        let layer = Arc::from(name);
-        self.layers.insert(name.into(), Arc::downgrade(&layer));
-        layer
-    }
 }
 
 impl Rules {
@@ -158,16 +139,10 @@ impl Rules {
         for change in made.changes {
             change();
         }
-        let state = State {
-            path,
-            text,
-            document,
-            registry: made.registry,
-            generation,
-            layers: BTreeMap::new(),
-        };
+        let registry = made.registry;
+        let in_force = InForce { document, registry };
         Ok(Self {
-            current: Current::new(made.compiled, state),
+            current: Current::new(made.compiled, in_force, path, State::new(text)),
         })
     }
 
@@ -183,15 +158,13 @@ impl Rules {
     /// There is no upstream of that name; the error says which ones have a similar one.
     pub fn upstream(&self, name: &str) -> Result<UpstreamLayer, UnknownUpstream> {
         let mut state = self.current.shared.state.lock();
-        let upstreams = state.document.settings().upstream.as_ref();
+        let in_force = self.current.in_force();
+        let upstreams = in_force.document.settings().upstream.as_ref();
         let names: Vec<&str> = upstreams.iter().flat_map(|all| all.names()).collect();
         if names.contains(&name) {
             return Ok(UpstreamLayer::new(self.current.clone(), state.layer(name)));
         }
-        Err(UnknownUpstream {
-            name: name.chars().take(64).collect(),
-            nearest: crate::problem::nearest(name, &names).map(ToString::to_string),
-        })
+        Err(UnknownUpstream::new(name, &names))
     }
 
     /// The same for an upstream that is known to be there.
@@ -200,103 +173,25 @@ impl Rules {
         UpstreamLayer::new(self.current.clone(), name)
     }
 
-    /// Reads the file again, and puts what it says into force. If there is something wrong with it,
-    /// nothing changes.
-    ///
-    /// An empty file changes nothing either, and is an error, unless nothing is what was in force:
-    /// who writes a file in place empties it first, and all state would be lost at that moment. A
-    /// file that has a comment only is meant to say nothing, and does.
-    ///
-    /// It reads a file, so it may block for a moment. Of reloads at the same time, one waits for the
-    /// other.
-    ///
-    /// # Errors
-    ///
-    /// All that is wrong with the file; or that the rules are not from a file.
-    pub fn reload(&self) -> Result<Reload, Problems> {
-        let Some(path) = self.path() else {
-            return Err(one_problem("rules", "", "are not from a file".to_owned()));
-        };
-        // Before reading, so that nobody puts a newer text into force before an older one.
-        let _one_at_a_time = self.current.shared.reload.lock();
-        let text = read(&path)?;
-        self.reload_from(&path, text)
-    }
-
-    /// Puts another document into force.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with it.
-    pub fn replace(&self, document: Document) -> Result<Reload, Problems> {
-        let _one_at_a_time = self.current.shared.reload.lock();
-        self.put(&mut self.current.shared.state.lock(), document)
-    }
-
-    fn put(&self, state: &mut State, document: Document) -> Result<Reload, Problems> {
-        if document.settings() == state.document.settings() {
-            state.document = document;
-            return Ok(Reload::Unchanged);
-        }
-        let generation = state.generation + 1;
-        let mut made = compile::compile(document.settings(), &state.registry, generation)
-            .map_err(|failure| unexpected(document.file(), failure))?;
-        for change in made.changes {
-            change();
-        }
-        self.keep_those_that_left(state, &mut made.compiled);
-        self.current.replace(made.compiled);
-        state.registry = made.registry;
-        state.generation = generation;
-        state.document = document;
-        Ok(Reload::Changed)
-    }
-
-    /// An upstream that the file no longer has goes on for those who have a layer of it. They must
-    /// not be without any protection.
-    fn keep_those_that_left(&self, state: &State, next: &mut Compiled) {
-        for (name, upstream) in &self.current.here().upstreams {
-            let layer = state.layers.get(name);
-            if layer.is_some_and(|layer| layer.strong_count() > 0) {
-                let kept = next.upstreams.entry(name.clone());
-                kept.or_insert_with(|| upstream.clone());
-            }
-        }
-    }
-
     /// What is in force.
     pub fn settings(&self) -> Settings {
-        self.current.shared.state.lock().document.settings().clone()
+        self.current.in_force().document.settings().clone()
     }
 
     /// What was hardly meant in what is in force.
     pub fn warnings(&self) -> Problems {
-        self.current.shared.state.lock().document.warnings().clone()
+        self.current.in_force().document.warnings().clone()
     }
 
     /// The file that the rules are from.
     pub fn path(&self) -> Option<PathBuf> {
-        self.current.shared.state.lock().path.clone()
-    }
-
-    /// Who calls it holds the lock of reloads.
-    fn reload_from(&self, path: &Path, text: String) -> Result<Reload, Problems> {
-        let document = parse(path, &text)?;
-        let mut state = self.current.shared.state.lock();
-        let same = document.settings() == state.document.settings();
-        if text.trim().is_empty() && !same {
-            let what = "is empty, and may be in the middle of being written".to_owned();
-            return Err(one_problem(&path.to_string_lossy(), "", what));
-        }
-        let reload = self.put(&mut state, document)?;
-        state.text = Some(text);
-        Ok(reload)
+        self.current.shared.path.clone()
     }
 
     /// How each policy is doing, in the order of their names.
     pub fn policies(&self) -> Vec<PolicyStatus> {
-        let registry = self.registry();
-        let policies = registry.iter();
+        let in_force = self.current.in_force();
+        let policies = in_force.registry.iter();
         policies
             .map(|(id, handle)| PolicyStatus::of(id, handle))
             .collect()
@@ -308,25 +203,12 @@ impl Rules {
     }
 
     /// Changes by hand what is in force. No reload puts anything else into force meanwhile, by which
-    /// the change would be lost.
+    /// the change would be lost. It waits for one that is under way, and so may block for a moment.
     #[cfg(feature = "admin")]
     pub(crate) fn by_hand<T>(&self, change: impl FnOnce(&Registry) -> T) -> T {
-        change(&self.current.shared.state.lock().registry)
+        let _no_reload = self.current.shared.reload.lock();
+        change(&self.current.in_force().registry)
     }
-
-    /// What there is with a state, by name.
-    pub(crate) fn registry(&self) -> Registry {
-        self.current.shared.state.lock().registry.clone()
-    }
-}
-
-/// What came of a reload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reload {
-    /// New rules are in force.
-    Changed,
-    /// The file says what was in force already.
-    Unchanged,
 }
 
 impl fmt::Debug for Rules {
@@ -335,70 +217,4 @@ impl fmt::Debug for Rules {
             .field("path", &self.path())
             .finish_non_exhaustive()
     }
-}
-
-/// There is no upstream of that name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownUpstream {
-    name: String,
-    nearest: Option<String>,
-}
-
-impl UnknownUpstream {
-    /// The name that there is not.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The name of an upstream that may have been meant.
-    pub fn did_you_mean(&self) -> Option<&str> {
-        self.nearest.as_deref()
-    }
-}
-
-impl fmt::Display for UnknownUpstream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there is no upstream `{}`", self.name)?;
-        match &self.nearest {
-            Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for UnknownUpstream {}
-
-fn read(path: &Path) -> Result<String, Problems> {
-    let refuse = |what| one_problem(&path.to_string_lossy(), "", what);
-    let failed = |error| refuse(format!("cannot be read: {error}"));
-    // A pipe that nobody writes to would keep the one who opens it for ever.
-    if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(refuse("is no regular file".to_owned()));
-    }
-    source::read(path).map_err(failed)
-}
-
-fn parse(path: &Path, text: &str) -> Result<Document, Problems> {
-    Document::parse(&path.to_string_lossy(), text, Format::of(path))
-}
-
-/// A document that was checked cannot be made into rules: that is for us to mend, and no reason to
-/// stop a service.
-fn unexpected(file: &str, (path, what): compile::Failure) -> Problems {
-    one_problem(file, &path, what)
-}
-
-fn one_problem(file: &str, path: &str, what: String) -> Problems {
-    let problem = Problem {
-        severity: Severity::Error,
-        file: file.to_owned(),
-        line: 0,
-        column: 0,
-        path: path.to_owned(),
-        what,
-        allowed: None,
-        did_you_mean: None,
-        excerpt: None,
-    };
-    Problems::from_iter([problem])
 }

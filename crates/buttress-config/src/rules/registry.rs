@@ -43,6 +43,14 @@ impl Registry {
         let entries = self.entries.iter();
         entries.map(|(id, entry)| (id.as_str(), &entry.handle))
     }
+
+    /// Takes over all that was known by names which begin so.
+    pub(super) fn keep(&mut self, before: &Self, beginning: &str) {
+        let known = before.entries.range(beginning.to_owned()..);
+        for (id, entry) in known.take_while(|(id, _)| id.starts_with(beginning)) {
+            self.entries.insert(id.clone(), entry.clone());
+        }
+    }
 }
 
 /// A registry in the making. What is the same as before is taken over.

@@ -1,5 +1,6 @@
 use super::current::{Current, Shared};
-use super::{Reload, Rules, one_problem, read};
+use super::reload::{one_problem, read};
+use super::{Reload, Rules};
 use crate::problem::Problems;
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};

@@ -1,6 +1,6 @@
 use super::repeat::Repeated;
 use super::stack::{AnyRepeats, OfUpstream, Outgoing, Repeat, Upstream};
-use crate::layers::{Around, Maybe, WithTimeout, with_timeout, without_timeout};
+use crate::layers::{Around, Maybe, WithTimeout, timed, with_timeout, without_timeout};
 use crate::rules::Current;
 use buttress::coalesce::{CoalesceService, SameRequest};
 use buttress::fallback::StaleIfErrorService;
@@ -19,7 +19,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 /// A client whose calls go by the rules for its upstream.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct UpstreamService<S> {
     /// It is there but for the moment in which it is made anew.
     stack: Option<ClientStack<S>>,
@@ -27,7 +27,6 @@ pub struct UpstreamService<S> {
     name: Arc<str>,
     /// The rules that the stack was made by.
     generation: u64,
-    made_by: Option<Spread<Upstream>>,
 }
 
 type Attempt<S> = WithTimeout<Told<S>>;
@@ -46,14 +45,11 @@ pub type ClientStack<S> = Maybe<CoalesceService<Backed<S>, SameRequest>, Backed<
 impl<S> UpstreamService<S> {
     pub(super) fn new(client: S, current: Current, name: Arc<str>) -> Self {
         let rules = current.here();
-        let made_by = rules.upstreams.get(&*name).cloned();
-        let generation = rules.generation;
         Self {
-            stack: Some(stack(client, made_by.as_ref())),
+            stack: Some(stack(client, rules.upstreams.get(&*name))),
+            generation: rules.generation,
             current,
             name,
-            generation,
-            made_by,
         }
     }
 
@@ -61,17 +57,35 @@ impl<S> UpstreamService<S> {
     #[cold]
     fn renew(&mut self) {
         let rules = self.current.here();
+        let upstream = rules.upstreams.get(&*self.name);
+        let before = self.stack.take();
+        self.stack = before.map(|before| stack(client_of(before), upstream));
         self.generation = rules.generation;
-        let Some(upstream) = rules.upstreams.get(&*self.name) else {
-            return;
-        };
-        let unchanged = |old: &Spread<Upstream>| Spread::ptr_eq(old, upstream);
-        if self.made_by.as_ref().is_some_and(unchanged) {
-            return;
+    }
+}
+
+/// A clone goes by the rules that are in force when it is made. Most who hold a client never call it,
+/// but a clone for each request: if those were made by the rules of long ago, each would have to be
+/// made anew when it is called.
+impl<S: Clone> Clone for UpstreamService<S> {
+    fn clone(&self) -> Self {
+        if self.current.generation() == self.generation {
+            return Self {
+                stack: self.stack.clone(),
+                current: self.current.clone(),
+                name: Arc::clone(&self.name),
+                generation: self.generation,
+            };
         }
-        self.made_by = Some(upstream.clone());
-        let stack_before = self.stack.take();
-        self.stack = stack_before.map(|before| stack(client_of(before), Some(upstream)));
+        let rules = self.current.here();
+        let upstream = rules.upstreams.get(&*self.name);
+        let client = self.stack.as_ref().map(client_in).cloned();
+        Self {
+            stack: client.map(|client| stack(client, upstream)),
+            current: self.current.clone(),
+            name: Arc::clone(&self.name),
+            generation: rules.generation,
+        }
     }
 }
 
@@ -157,6 +171,16 @@ fn stack<S>(client: S, upstream: Option<&Spread<Upstream>>) -> ClientStack<S> {
     let backed = Maybe::of(stale, timed, Layer::layer);
     let coalesce = upstream.coalesce.as_ref();
     Maybe::of(coalesce, backed, Layer::layer)
+}
+
+/// The client inside of its layers.
+fn client_in<S>(stack: &ClientStack<S>) -> &S {
+    let guarded = match timed(stack.inner().inner()) {
+        Repeated::Retry(retry) => retry.inner(),
+        Repeated::Hedge(hedge) => hedge.inner(),
+        Repeated::Once(inner) => inner,
+    };
+    &timed(guarded.inner()).inner
 }
 
 /// Takes the client out of its layers.

@@ -1,0 +1,140 @@
+//! Putting other rules into force.
+
+use super::compile::{self, compile};
+use super::{Compiled, InForce, Registry, Rules, State};
+use crate::problem::{Problem, Problems, Severity};
+use crate::source::{self, Document, Format};
+use std::path::Path;
+
+/// What came of a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// New rules are in force.
+    Changed,
+    /// The file says what was in force already.
+    Unchanged,
+}
+
+impl Rules {
+    /// Reads the file again, and puts what it says into force. If there is something wrong with it,
+    /// nothing changes.
+    ///
+    /// An empty file changes nothing either, and is an error, unless nothing is what was in force:
+    /// who writes a file in place empties it first, and all state would be lost at that moment. A
+    /// file that has a comment only is meant to say nothing, and does.
+    ///
+    /// It reads a file, so it may block for a moment. Of reloads at the same time, one waits for the
+    /// other.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with the file; or that the rules are not from a file.
+    pub fn reload(&self) -> Result<Reload, Problems> {
+        let Some(path) = self.path() else {
+            return Err(one_problem("rules", "", "are not from a file".to_owned()));
+        };
+        // Before reading, so that nobody puts a newer text into force before an older one.
+        let _one_at_a_time = self.current.shared.reload.lock();
+        let text = read(&path)?;
+        self.reload_from(&path, text)
+    }
+
+    /// Puts another document into force.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn replace(&self, document: Document) -> Result<Reload, Problems> {
+        let _one_at_a_time = self.current.shared.reload.lock();
+        self.put(&self.current.in_force(), document)
+    }
+
+    /// Who calls it holds the lock of reloads.
+    pub(super) fn reload_from(&self, path: &Path, text: String) -> Result<Reload, Problems> {
+        let document = parse(path, &text)?;
+        let before = self.current.in_force();
+        let same = document.settings() == before.document.settings();
+        if text.trim().is_empty() && !same {
+            let what = "is empty, and may be in the middle of being written".to_owned();
+            return Err(one_problem(&path.to_string_lossy(), "", what));
+        }
+        let reload = self.put(&before, document)?;
+        self.current.shared.state.lock().text = Some(text);
+        Ok(reload)
+    }
+
+    /// Who calls it holds the lock of reloads, so that nothing has been put into force since
+    /// `before` was.
+    fn put(&self, before: &InForce, document: Document) -> Result<Reload, Problems> {
+        if document.settings() == before.document.settings() {
+            let registry = before.registry.clone();
+            self.current.keep(InForce { document, registry });
+            return Ok(Reload::Unchanged);
+        }
+        let generation = self.current.generation() + 1;
+        let made = compile(document.settings(), &before.registry, generation)
+            .map_err(|failure| unexpected(document.file(), failure))?;
+        for change in made.changes {
+            change();
+        }
+        let (mut compiled, mut registry) = (made.compiled, made.registry);
+        // Nobody asks for the layer of an upstream that is about to leave.
+        let state = self.current.shared.state.lock();
+        self.keep_those_that_left(&state, &mut compiled, &before.registry, &mut registry);
+        self.current.replace(compiled);
+        self.current.keep(InForce { document, registry });
+        Ok(Reload::Changed)
+    }
+
+    /// An upstream that the file no longer has goes on for those who have a layer of it. They must
+    /// not be without any protection.
+    fn keep_those_that_left(
+        &self,
+        state: &State,
+        next: &mut Compiled,
+        before: &Registry,
+        registry: &mut Registry,
+    ) {
+        for (name, upstream) in &self.current.here().upstreams {
+            if state.has_layer(name) && !next.upstreams.contains_key(name) {
+                next.upstreams.insert(name.clone(), upstream.clone());
+                registry.keep(before, &format!("upstream.{name}/"));
+            }
+        }
+    }
+}
+
+pub(super) fn read(path: &Path) -> Result<String, Problems> {
+    let refuse = |what| one_problem(&path.to_string_lossy(), "", what);
+    let failed = |error| refuse(format!("cannot be read: {error}"));
+    // A pipe that nobody writes to would keep the one who opens it for ever.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(refuse("is no regular file".to_owned()));
+    }
+    source::read(path).map_err(failed)
+}
+
+pub(super) fn parse(path: &Path, text: &str) -> Result<Document, Problems> {
+    Document::parse(&path.to_string_lossy(), text, Format::of(path))
+}
+
+/// A document that was checked cannot be made into rules: that is for us to mend, and no reason to
+/// stop a service.
+pub(super) fn unexpected(file: &str, (path, what): compile::Failure) -> Problems {
+    one_problem(file, &path, what)
+}
+
+pub(super) fn one_problem(file: &str, path: &str, what: String) -> Problems {
+    let problem = Problem {
+        severity: Severity::Error,
+        file: file.to_owned(),
+        line: 0,
+        column: 0,
+        path: path.to_owned(),
+        what,
+        allowed: None,
+        did_you_mean: None,
+        excerpt: None,
+    };
+    Problems::from_iter([problem])
+}
