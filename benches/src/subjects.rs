@@ -35,6 +35,7 @@ macro_rules! subjects {
 /// All of them.
 pub const SUBJECTS: &[Subject] = subjects! {
     "configured_stack", "code": configured::ours, configured::in_code, bare_http, true;
+    "configured_client", "code": configured::client, configured::client_in_code, bare_http, true;
     "bulkhead", "tower": ours::bulkhead, rivals::tower_bulkhead, bare, true;
     "bulkhead", "tower-resilience": ours::bulkhead, rivals::resilience_bulkhead, bare, true;
     "rate_limit", "tower": ours::rate_limit, rivals::tower_rate_limit, bare, false;
