@@ -57,8 +57,6 @@ mod build;
 mod check;
 pub mod explain;
 #[allow(unreachable_pub, reason = "public types are made of what is in it")]
-mod layers;
-#[allow(unreachable_pub, reason = "public types are made of what is in it")]
 mod policy;
 pub mod problem;
 pub mod routes;

@@ -1,11 +1,16 @@
 //! The rules as layers for clients.
 
-mod repeat;
+mod alternatives;
+mod once;
+mod outermost;
+mod patterns;
+mod repeated;
 mod service;
 mod stack;
+mod told;
 
+pub(crate) use patterns::{AnyRepeats, Outgoing, Repeat, Upstream};
 pub use service::{UpstreamFuture, UpstreamService};
-pub(crate) use stack::{AnyRepeats, Outgoing, Repeat, Upstream};
 
 use crate::rules::Current;
 use std::sync::Arc;

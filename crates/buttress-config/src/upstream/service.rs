@@ -1,21 +1,12 @@
-use super::repeat::Repeated;
-use super::stack::{AnyRepeats, OfUpstream, Outgoing, Repeat, Upstream};
-use crate::layers::{Around, Maybe, WithTimeout, timed, with_timeout, without_timeout};
+use super::stack::{ClientStack, client_in, client_of, stack};
 use crate::rules::Current;
-use buttress::coalesce::{CoalesceService, SameRequest};
-use buttress::fallback::StaleIfErrorService;
-use buttress::hedge::HedgeService;
 use buttress::repeat::ReplayBody;
-use buttress::retry::RetryService;
-use buttress::{Guard, Http};
-use buttress_core::Spread;
 use http::Request;
 use pin_project::pin_project;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tower_layer::Layer;
 use tower_service::Service;
 
 /// A client whose calls go by the rules for its upstream.
@@ -28,19 +19,6 @@ pub struct UpstreamService<S> {
     /// The rules that the stack was made by.
     generation: u64,
 }
-
-type Attempt<S> = WithTimeout<Told<S>>;
-type Guarded<S> = Maybe<Guard<Attempt<S>, OfUpstream, Http>, Attempt<S>>;
-type Repeating<S> = Repeated<
-    RetryService<Guarded<S>, Http, AnyRepeats>,
-    HedgeService<Guarded<S>, Http, AnyRepeats>,
-    Guarded<S>,
->;
-type Timed<S> = WithTimeout<Repeating<S>>;
-type Backed<S> = Maybe<StaleIfErrorService<Timed<S>>, Timed<S>>;
-
-/// All that an upstream may have around a client.
-pub type ClientStack<S> = Maybe<CoalesceService<Backed<S>, SameRequest>, Backed<S>>;
 
 impl<S> UpstreamService<S> {
     pub(super) fn new(client: S, current: Current, name: Arc<str>) -> Self {
@@ -143,91 +121,5 @@ impl<F: Future> Future for UpstreamFuture<F> {
             Some(call) => call.poll(context),
             None => Poll::Pending,
         }
-    }
-}
-
-/// Puts an upstream's layers around a client.
-fn stack<S>(client: S, upstream: Option<&Spread<Upstream>>) -> ClientStack<S> {
-    let Some(shared) = upstream else {
-        let told = with_timeout(None, Told::new(client, Outgoing::default()));
-        let once = Repeated::Once(Maybe::Without(told));
-        return Maybe::Without(Maybe::Without(with_timeout(None, once)));
-    };
-    let upstream = &**shared;
-    let told = Told::new(client, upstream.outgoing.clone());
-    let attempt = with_timeout(upstream.attempt_timeout.as_ref(), told);
-    let policies = !upstream.policies.is_empty();
-    let policies = policies.then(|| OfUpstream(shared.here()));
-    let guarded = Maybe::of(policies, attempt, |policies, inner| {
-        Guard::new(inner, policies, Http::new())
-    });
-    let repeated = match &upstream.repeat {
-        Repeat::Retry(retry) => Repeated::Retry(retry.layer(guarded)),
-        Repeat::Hedge(hedge) => Repeated::Hedge(hedge.layer(guarded)),
-        Repeat::Never => Repeated::Once(guarded),
-    };
-    let timed = with_timeout(upstream.timeout.as_ref(), repeated);
-    let stale = upstream.stale.as_ref();
-    let backed = Maybe::of(stale, timed, Layer::layer);
-    let coalesce = upstream.coalesce.as_ref();
-    Maybe::of(coalesce, backed, Layer::layer)
-}
-
-/// The client inside of its layers.
-fn client_in<S>(stack: &ClientStack<S>) -> &S {
-    let guarded = match timed(stack.inner().inner()) {
-        Repeated::Retry(retry) => retry.inner(),
-        Repeated::Hedge(hedge) => hedge.inner(),
-        Repeated::Once(inner) => inner,
-    };
-    &timed(guarded.inner()).inner
-}
-
-/// Takes the client out of its layers.
-fn client_of<S>(stack: ClientStack<S>) -> S {
-    let timed = stack.into_inner().into_inner();
-    let guarded = match without_timeout(timed) {
-        Repeated::Retry(retry) => retry.into_inner(),
-        Repeated::Hedge(hedge) => hedge.into_inner(),
-        Repeated::Once(inner) => inner,
-    };
-    without_timeout(guarded.into_inner()).inner
-}
-
-/// A client that tells the callee about each call.
-#[derive(Clone, Debug)]
-pub struct Told<S> {
-    inner: S,
-    outgoing: Outgoing,
-}
-
-impl<S> Told<S> {
-    const fn new(inner: S, outgoing: Outgoing) -> Self {
-        Self { inner, outgoing }
-    }
-}
-
-impl<S, B> Service<Request<B>> for Told<S>
-where
-    S: Service<Request<B>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    #[inline]
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    #[inline]
-    fn call(&mut self, mut request: Request<B>) -> S::Future {
-        if let Some(deadline) = &self.outgoing.deadline {
-            deadline.write(&mut request);
-        }
-        if let Some(criticality) = &self.outgoing.criticality {
-            criticality.write(&mut request);
-        }
-        self.inner.call(request)
     }
 }

@@ -6,11 +6,11 @@ mod upstream;
 
 use super::compiled::Compiled;
 use super::registry::{Maker, Registry};
-use crate::layers::AnyTimeout;
 use crate::routes::{Match, Routes};
 use crate::settings::{RouteSettings, Settings, Switch, TimeoutSettings};
 use crate::source::At;
-use buttress::SettingError;
+use buttress::timeout::BodyLimits;
+use buttress::{SettingError, Timeout};
 use hashbrown::HashMap;
 use http::Method;
 use route::route;
@@ -114,12 +114,13 @@ fn on<T>(setting: Option<&At<Switch<T>>>) -> Option<&T> {
     setting?.on()
 }
 
-fn timeout(settings: Option<&TimeoutSettings>, each_attempt: bool) -> Made<Option<AnyTimeout>> {
+/// One that is off if there is none, so that a stack has the same type with and without.
+fn timeout(settings: Option<&TimeoutSettings>, each_attempt: bool) -> Made<Timeout<BodyLimits>> {
     let Some(settings) = settings else {
-        return Ok(None);
+        return Ok(Timeout::off());
     };
-    Ok(Some(match settings.with_body(each_attempt)? {
-        Some(timeout) => AnyTimeout::Body(timeout),
-        None => AnyTimeout::Headers(settings.headers_only(each_attempt)?),
-    }))
+    match settings.with_body(each_attempt)? {
+        Some(timeout) => Ok(timeout),
+        None => Ok(settings.headers_only(each_attempt)?.any_body()),
+    }
 }

@@ -1,6 +1,5 @@
 use super::chain::{Chain, uses};
 use super::{Made, on, timeout};
-use crate::layers::AnyTimeout;
 use crate::policy::Managed;
 use crate::rules::registry::Maker;
 use crate::server::{AnyTrust, Otherwise, Route};
@@ -8,7 +7,7 @@ use crate::settings::{
     AttemptSettings, CriticalitySettings, PressureSettings, ServerPolicies, Settings, TrustSettings,
 };
 use buttress::shed::MarkArrival;
-use buttress::{IncomingCriticality, IncomingDeadline, Timeout};
+use buttress::{IncomingCriticality, IncomingDeadline};
 
 /// What is done with the calls of one route, by all that is said about it.
 pub(super) fn route(
@@ -60,11 +59,7 @@ pub(super) fn route(
             .map(AttemptSettings::layer)
             .transpose()?,
         policies: chain.finish(),
-        timeout: match timeout(on(policies.timeout.as_ref()), false)? {
-            Some(AnyTimeout::Body(timeout)) => timeout,
-            Some(AnyTimeout::Headers(timeout)) => timeout.any_body(),
-            None => Timeout::off(),
-        },
+        timeout: timeout(on(policies.timeout.as_ref()), false)?,
     })
 }
 

@@ -1,6 +1,5 @@
 use super::chain::{Chain, uses};
 use super::{Made, on, timeout};
-use crate::layers::AnyTimeout;
 use crate::rules::kinds::policy_name;
 use crate::rules::registry::{Handle, Maker};
 use crate::settings::{
@@ -75,7 +74,7 @@ pub(super) fn upstream(
     let mut whole = timeout(on(all.timeout.as_ref()), false)?;
     if outgoing.deadline.is_some() {
         // Or there would be nothing to tell the callee, unless the caller had a deadline.
-        whole = whole.map(AnyTimeout::setting_deadlines);
+        whole = whole.sets_deadline();
     }
     Ok(Spread::new(Upstream {
         coalesce: coalesce.transpose()?,
