@@ -80,4 +80,4 @@ pub use server::{Server, ServerFuture, ServerService};
 pub use settings::Settings;
 pub use source::{Document, Format};
 pub use standard::{standard_client, standard_server};
-pub use upstream::{UpstreamFuture, UpstreamLayer, UpstreamService};
+pub use upstream::{UpstreamLayer, UpstreamService};

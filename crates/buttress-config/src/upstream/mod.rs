@@ -10,7 +10,7 @@ mod stack;
 mod told;
 
 pub(crate) use patterns::{AnyRepeats, Outgoing, Repeat, Upstream};
-pub use service::{UpstreamFuture, UpstreamService};
+pub use service::UpstreamService;
 
 use crate::rules::Current;
 use std::sync::Arc;

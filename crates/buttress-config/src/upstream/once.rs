@@ -20,11 +20,6 @@ impl<S> Once<S> {
     pub const fn inner(&self) -> &S {
         &self.inner
     }
-
-    /// The service inside, without what is around it.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
 }
 
 impl<S, B> Service<Request<B>> for Once<S>

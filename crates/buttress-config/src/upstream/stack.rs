@@ -84,24 +84,3 @@ fn guarded_in<S>(whole: &Whole<S>) -> &Guarded<S> {
         Repeated::Once(once) => once.inner(),
     }
 }
-
-/// Takes the client out of its layers.
-pub(super) fn client_of<S>(stack: ClientStack<S>) -> S {
-    let guarded = match stack {
-        Outermost::Retry(whole) => whole.into_inner().into_inner(),
-        Outermost::Hedge(whole) => whole.into_inner().into_inner(),
-        Outermost::Once(whole) => whole.into_inner().into_inner(),
-        Outermost::Stale(stale) => guarded_of(stale.into_inner()),
-        Outermost::Coalesce(coalesce) => guarded_of(coalesce.into_inner()),
-        Outermost::Both(coalesce) => guarded_of(coalesce.into_inner().into_inner()),
-    };
-    guarded.into_inner().into_inner().into_inner()
-}
-
-fn guarded_of<S>(whole: Whole<S>) -> Guarded<S> {
-    match whole.into_inner() {
-        Repeated::Retry(retry) => retry.into_inner(),
-        Repeated::Hedge(hedge) => hedge.into_inner(),
-        Repeated::Once(once) => once.into_inner(),
-    }
-}

@@ -18,10 +18,6 @@ impl<S> Told<S> {
     pub(super) const fn inner(&self) -> &S {
         &self.inner
     }
-
-    pub(super) fn into_inner(self) -> S {
-        self.inner
-    }
 }
 
 impl<S, B> Service<Request<B>> for Told<S>
