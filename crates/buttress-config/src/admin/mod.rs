@@ -29,6 +29,8 @@
 
 mod change;
 mod problem;
+#[cfg(test)]
+mod tests;
 mod token;
 
 use crate::Rules;
