@@ -69,7 +69,8 @@ async fn ask(
 
 #[tokio::test]
 async fn who_has_the_token_changes_what_the_public_listener_does() {
-    let rules = Rules::from_toml("[server.defaults]\npressure = false\nrate_limit = \"1 per hour\"");
+    let rules =
+        Rules::from_toml("[server.defaults]\npressure = false\nrate_limit = \"1 per hour\"");
     let (public, private) = listen(&rules.unwrap()).await;
     let status = async || ask(public, "GET", "/", None, None).await.0;
     assert_eq!((status().await, status().await), (200, 429));
@@ -119,7 +120,9 @@ impl Drop for Directory {
 
 /// The commands of the section about operators, and the answers that they are said to have.
 fn commands() -> Vec<(String, Value)> {
-    let section = MANUAL.split("\n## ").find(|section| section.starts_with("For operators"));
+    let section = MANUAL
+        .split("\n## ")
+        .find(|section| section.starts_with("For operators"));
     let blocks = section.unwrap().split("```sh\n").skip(1);
     let command_and_answer = blocks.map(|block| {
         let (command, rest) = block.split_once("```").unwrap();
@@ -159,15 +162,16 @@ async fn the_manuals_commands_are_answered_as_it_says() {
         assert!(shown, "the manual has no {request}");
     }
     for (command, said) in commands {
-        let (here, directory) = (private.to_string(), directory.0.clone());
-        let run = command.replace("localhost:9090", &here);
+        let here = directory.0.clone();
+        let run = command.replace("localhost:9090", &private.to_string());
         let run = move || {
             let mut shell = Command::new("sh");
-            shell.args(["-e", "-c", &run]).current_dir(directory);
+            shell.args(["-e", "-c", &run]).current_dir(here);
             shell.env("TOKEN", TOKEN).output().unwrap()
         };
         let output = tokio::task::spawn_blocking(run).await.unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
+        let text = text.replace(&format!("{}/", directory.0.display()), "");
         let found: Value = serde_json::from_str(&text).unwrap_or_else(|_| {
             let why = String::from_utf8_lossy(&output.stderr);
             panic!("{command} says {text}{why}")

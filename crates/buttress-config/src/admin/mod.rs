@@ -26,6 +26,8 @@
 //! # let _ = private;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! What it answers is shown in the repository's `docs/configuration.md`, command by command.
 
 mod change;
 mod problem;
@@ -51,6 +53,11 @@ use token::Token;
 use tokio::task::spawn_blocking;
 use tracing::Span;
 use tracing::dispatcher::{Dispatch, get_default, with_default};
+
+/// The manual, whose examples are compiled as well.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/configuration.md")]
+pub struct Manual;
 
 /// What the router is made of; see the [module](self).
 #[derive(Clone)]
@@ -177,7 +184,8 @@ fn config(admin: &Admin) -> Json<Value> {
             Some((name.to_owned(), effective.show()))
         })
         .collect();
-    let shared = settings.policy.as_ref().map(|shared| shared.show());
+    let shared = settings.policy.as_ref();
+    let shared = shared.map_or_else(|| json!({}), |shared| shared.show());
     Json(json!({
         "generation": admin.rules.generation(),
         "file": admin.rules.path().map(|path| path.to_string_lossy().into_owned()),
