@@ -48,6 +48,7 @@ impl Registry {
     }
 
     /// All, in the order of their names.
+    #[cfg(feature = "admin")]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Handle)> {
         let entries = self.entries.iter();
         entries.map(|(id, entry)| (id.as_str(), &entry.handle))
