@@ -1,5 +1,5 @@
-//! What is logged of changes by hand. `tracing` remembers for the process whether anybody listens to
-//! an event, so nothing else may be logged beside it.
+//! What is logged of changes by hand. Events are the process's, so nothing else may be logged beside
+//! a test, and one comes after the other.
 #![cfg(feature = "admin")]
 #![allow(
     clippy::unwrap_used,
@@ -7,77 +7,223 @@
     reason = "a test that cannot go on should say where"
 )]
 
+use axum::Router;
 use axum::body::Body;
 use buttress_config::{Admin, Rules};
-use http::{Request, header};
-use serde_json::json;
+use http::{Request, StatusCode, header};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::PathBuf;
 use tower::ServiceExt;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
 
 const FILE: &str = r#"
 [[server.route]]
 match = { method = "GET", path = "/search" }
 bulkhead = 7
+
+[upstream.payments]
 "#;
 
-/// What is logged while `work` runs, on this thread.
-mod log {
-    use parking_lot::Mutex;
-    use std::fmt::Write as _;
-    use std::sync::Arc;
-    use tracing::field::{Field, Visit};
-    use tracing::span::{Attributes, Id, Record};
-    use tracing::{Event, Metadata, Subscriber};
+const BREAKER: &str = "upstream.payments/circuit_breaker";
 
-    #[derive(Clone, Default)]
-    pub(super) struct Log(pub(super) Arc<Mutex<String>>);
+static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+static EVENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-    struct Fields<'a>(&'a mut String);
+struct Log;
 
-    impl Visit for Fields<'_> {
-        fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-            let _ = write!(self.0, "{field}={value:?} ");
-        }
+struct Fields(String);
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        let _ = write!(self.0, "{field}={value:?} ");
     }
+}
 
-    impl Subscriber for Log {
-        fn enabled(&self, _: &Metadata<'_>) -> bool {
-            true
-        }
-        fn new_span(&self, _: &Attributes<'_>) -> Id {
-            Id::from_u64(1)
-        }
-        fn record(&self, _: &Id, _: &Record<'_>) {}
-        fn record_follows_from(&self, _: &Id, _: &Id) {}
-        fn event(&self, event: &Event<'_>) {
-            event.record(&mut Fields(&mut self.0.lock()));
-        }
-        fn enter(&self, _: &Id) {}
-        fn exit(&self, _: &Id) {}
+impl Subscriber for Log {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("buttress_config")
+    }
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = Fields(format!("{} ", event.metadata().level()));
+        event.record(&mut fields);
+        EVENTS.lock().push(fields.0);
+    }
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+/// What is logged while `work` is done.
+async fn logged<T>(work: impl Future<Output = T>) -> (T, Vec<String>) {
+    static LISTENING: std::sync::Once = std::sync::Once::new();
+    let _alone = ONE_AT_A_TIME.lock().await;
+    LISTENING.call_once(|| tracing::subscriber::set_global_default(Log).unwrap());
+    EVENTS.lock().clear();
+    let done = work.await;
+    (done, std::mem::take(&mut *EVENTS.lock()))
+}
+
+fn router(rules: Rules) -> Router {
+    let admin = Admin::new(rules).token("oncall", "t0ken").unwrap();
+    admin.router()
+}
+
+fn post(path: &str, body: impl Into<Body>) -> Request<Body> {
+    Request::post(path)
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::AUTHORIZATION, "Bearer t0ken")
+        .body(body.into())
+        .unwrap()
+}
+
+async fn ask(router: &Router, request: Request<Body>) -> StatusCode {
+    router.clone().oneshot(request).await.unwrap().status()
+}
+
+/// The one event of a request that changes something, which must have all of these parts.
+async fn event_of(router: &Router, path: &str, body: Value, parts: &[&str]) {
+    let (status, events) = logged(ask(router, post(path, body.to_string()))).await;
+    assert_eq!(status, 200);
+    told(&events, parts);
+}
+
+fn told(events: &[String], parts: &[&str]) {
+    let [event] = events else {
+        panic!("{events:?}");
+    };
+    for part in ["who=oncall", "what=\""].iter().chain(parts) {
+        assert!(event.contains(part), "{part} in {event}");
+    }
+    assert!(!event.contains("t0ken"), "{event}");
+}
+
+#[tokio::test]
+async fn a_breaker_forced_and_a_policy_put_in_shadow_are_told() {
+    let router = router(Rules::from_toml(FILE).unwrap());
+    for (action, before, after) in [
+        ("open", "before=closed", "after=forced open"),
+        ("reset", "before=forced open", "after=closed"),
+    ] {
+        let body = json!({ "policy": BREAKER, "action": action });
+        let what = ["INFO", "what=\"breaker\"", BREAKER, before, after];
+        event_of(&router, "/breaker", body, &what).await;
+    }
+    for (shadow, before, after) in [
+        (true, "before=enforced", "after=shadow"),
+        (false, "before=shadow", "after=enforced"),
+    ] {
+        let body = json!({ "policy": "route GET /search/bulkhead", "shadow": shadow });
+        let what = ["what=\"shadow\"", "search/bulkhead", before, after];
+        event_of(&router, "/shadow", body, &what).await;
+    }
+}
+
+struct File(PathBuf);
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 
 #[tokio::test]
-async fn each_change_is_logged_with_who_what_before_and_after() {
-    let log = log::Log::default();
-    let _logged = tracing::subscriber::set_default(log.clone());
-    let admin = Admin::new(Rules::from_toml(FILE).unwrap());
-    let router = admin.token("oncall", "secret").unwrap().router();
-    let body = json!({ "policy": "route GET /search/bulkhead", "shadow": true });
-    let request = Request::post("/shadow")
-        .header(header::CONTENT_TYPE, "application/json")
-        .header(header::AUTHORIZATION, "Bearer secret")
-        .body(Body::from(body.to_string()))
-        .unwrap();
-    assert_eq!(router.oneshot(request).await.unwrap().status(), 200);
-    let text = log.0.lock().clone();
-    for part in [
-        "who=oncall",
-        "what=\"shadow\"",
-        "before=enforced",
-        "after=shadow",
-        "search/bulkhead",
-    ] {
-        assert!(text.contains(part), "{part} in {text}");
+async fn a_reload_tells_what_it_changed_or_why_it_changed_nothing() {
+    let name = format!("buttress-admin-log-{}.toml", std::process::id());
+    let file = File(std::env::temp_dir().join(&name));
+    std::fs::write(&file.0, FILE).unwrap();
+    let router = router(Rules::load(&file.0).unwrap());
+
+    let same = [
+        "INFO",
+        "what=\"reload\"",
+        &name,
+        "before=1",
+        "after=1",
+        "nothing has changed",
+    ];
+    event_of(&router, "/reload", json!({}), &same).await;
+
+    let other = FILE.replace("= 7", "= 9").replace("payments", "orders");
+    std::fs::write(&file.0, other).unwrap();
+    let changed = [
+        "INFO",
+        "what=\"reload\"",
+        &name,
+        "before=1",
+        "after=2",
+        "changed route GET /search: bulkhead { limit = 7 } -> { limit = 9 }",
+        "added upstream.orders",
+        "removed upstream.payments",
+    ];
+    event_of(&router, "/reload", json!({}), &changed).await;
+
+    let lines: Vec<_> = (0..1_000).map(|n| format!("nonsense{n} = 1\n")).collect();
+    std::fs::write(&file.0, lines.concat()).unwrap();
+    let (status, events) = logged(ask(&router, post("/reload", "{}"))).await;
+    assert_eq!(status, 422);
+    let failed = [
+        "WARN",
+        "what=\"reload\"",
+        &name,
+        "nonsense0",
+        "and 995 more",
+    ];
+    told(&events, &failed);
+    assert!(events[0].len() < 4_000, "{}", events[0].len());
+    assert_eq!(events[0].matches("`nonsense0`").count(), 1);
+}
+
+/// Who may change nothing may not fill the log either, and neither may who is mistaken.
+#[tokio::test]
+async fn a_request_that_is_refused_changes_nothing_and_logs_nothing() {
+    let rules = Rules::from_toml(FILE).unwrap();
+    let router = router(rules.clone());
+    let open = json!({ "policy": BREAKER, "action": "open" }).to_string();
+    let refused = [
+        (post("/breaker", open.clone()), Some("Bearer wrong"), 401),
+        (post("/reload", "{}"), Some(""), 401),
+        (post("/shadow", open.clone()), Some("Basic t0ken"), 401),
+        (post("/breaker", "{"), None, 400),
+        (post("/breaker", "[]"), None, 400),
+        (post("/breaker", "x".repeat(5_000)), None, 413),
+        (post("/breaker", open.replace("open", "explode")), None, 400),
+        (
+            post("/breaker", open.replace("payments", "nobody")),
+            None,
+            404,
+        ),
+        (post("/shadow", open), None, 400),
+        (post("/nothing", "{}"), None, 404),
+    ];
+    let before = rules.policies();
+    let (statuses, events) = logged(async {
+        let mut statuses = Vec::new();
+        for (mut request, token, expected) in refused {
+            if let Some(token) = token {
+                let token = token.parse().unwrap();
+                request.headers_mut().insert(header::AUTHORIZATION, token);
+            }
+            statuses.push((ask(&router, request).await.as_u16(), expected));
+        }
+        statuses
+    })
+    .await;
+    for (status, expected) in statuses {
+        assert_eq!(status, expected);
     }
-    assert!(!text.contains("secret"), "{text}");
+    assert_eq!(events, Vec::<String>::new());
+    let state = |policies: Vec<buttress_config::PolicyStatus>| {
+        let state = policies.into_iter();
+        let state = state.map(|policy| (policy.enforced, policy.details.get("state").cloned()));
+        state.collect::<Vec<_>>()
+    };
+    assert_eq!(state(rules.policies()), state(before));
 }

@@ -15,15 +15,21 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// Passes on how each event begins.
+/// Passes on each event: its message, and then its fields.
 struct Log(Sender<String>);
 
-struct Message(String);
+#[derive(Default)]
+struct Message {
+    text: String,
+    fields: String,
+}
 
 impl Visit for Message {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
         if field.name() == "message" {
-            self.0 = format!("{value:?}");
+            self.text = format!("{value:?}");
+        } else {
+            self.fields = format!("{} {field}={value:?}", self.fields);
         }
     }
 }
@@ -38,9 +44,9 @@ impl Subscriber for Log {
     fn record(&self, _: &Id, _: &Record<'_>) {}
     fn record_follows_from(&self, _: &Id, _: &Id) {}
     fn event(&self, event: &Event<'_>) {
-        let mut message = Message(String::new());
+        let mut message = Message::default();
         event.record(&mut message);
-        let _ = self.0.send(message.0);
+        let _ = self.0.send(message.text + &message.fields);
     }
     fn enter(&self, _: &Id) {}
     fn exit(&self, _: &Id) {}
@@ -72,9 +78,10 @@ fn rules_of(number: u32) -> String {
 
 /// The next event, which must begin like this. A condition on a real file system: it is waited for
 /// as long as it may take.
-fn heard(events: &Receiver<String>, beginning: &str) {
+fn heard(events: &Receiver<String>, beginning: &str) -> String {
     let event = events.recv_timeout(Duration::from_secs(60)).unwrap();
     assert!(event.starts_with(beginning), "{event}");
+    event
 }
 
 #[test]
@@ -86,8 +93,19 @@ fn a_file_is_followed_however_it_changes() {
     std::fs::write(&path, rules_of(1)).unwrap();
     let rules = Rules::watch(&path).unwrap();
     let in_force = |generation| {
-        heard(&events, "new rules are in force");
+        let event = heard(&events, "new rules are in force");
         assert_eq!(rules.generation(), generation);
+        // The file's numbers are the rules'.
+        let before = generation - 1;
+        for part in [
+            format!("before={before} after={generation}"),
+            format!(
+                "server.defaults: bulkhead {{ limit = {before} }} -> {{ limit = {generation} }}"
+            ),
+            "rules.toml".to_owned(),
+        ] {
+            assert!(event.contains(&part), "{part} in {event}");
+        }
     };
 
     // Written in place.
@@ -119,6 +137,13 @@ fn a_file_is_followed_however_it_changes() {
     heard(&events, "the rules stay as they are: error: cannot be read");
     std::fs::write(&path, rules_of(5)).unwrap();
     in_force(5);
+
+    // Well again, with nothing new.
+    std::fs::remove_file(&path).unwrap();
+    heard(&events, "the rules stay as they are: error: cannot be read");
+    std::fs::write(&other, rules_of(5)).unwrap();
+    std::fs::rename(&other, &path).unwrap();
+    heard(&events, "the file is well again, and says what is in force");
 
     // A text that says the same is no news.
     std::fs::write(&path, format!("# a comment\n{}", rules_of(5))).unwrap();

@@ -37,6 +37,11 @@ impl<K, P> Keyed<K, P> {
         }
     }
 
+    /// The most keys that are remembered at a time.
+    pub fn most_keys(&self) -> usize {
+        self.policies.most_keys()
+    }
+
     /// How many keys are remembered now.
     pub fn keys(&self) -> usize {
         self.policies.len()

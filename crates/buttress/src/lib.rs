@@ -80,7 +80,7 @@ pub use keyed::{Keyed, KeyedBuilder, KeyedParts};
 pub use later::RunLater;
 pub use pace::{Pace, PaceBuilder};
 pub use prioritized::{Prioritized, PrioritizedBuilder};
-pub use rate_limit::{RateLimit, RateLimitBuilder};
+pub use rate_limit::{RateLimit, RateLimitBuilder, RateLimitSnapshot};
 pub use reloadable::Reloadable;
 pub use retry::{Retry, RetryBuilder};
 pub use run::Run;

@@ -1,8 +1,9 @@
+use crate::clock;
 use crate::guard::policy_layer;
 use crate::keyed::KeyedBuilder;
 use buttress_core::rate::{CostBy, FixedCost, RateAlgorithm};
 use buttress_core::setting::check_range;
-use buttress_core::{Gcra, RateLimiter, SettingError, SlidingWindow};
+use buttress_core::{Gcra, Now, RateLimiter, SettingError, SlidingWindow};
 use std::fmt;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
@@ -85,6 +86,20 @@ impl RateLimit {
     }
 }
 
+impl<A: RateAlgorithm, W> RateLimit<A, W> {
+    /// What is left now. Looking takes nothing.
+    pub fn snapshot(&self) -> RateLimitSnapshot {
+        let (left, whole_in) = self.limiter.left(&Now::at(clock::now()));
+        let algorithm = self.limiter.algorithm();
+        RateLimitSnapshot {
+            limit: algorithm.limit(),
+            window: algorithm.window(),
+            left,
+            whole_in,
+        }
+    }
+}
+
 impl<A: RateAlgorithm, W> Clone for RateLimit<A, W> {
     fn clone(&self) -> Self {
         Self {
@@ -100,6 +115,22 @@ impl<A: RateAlgorithm + fmt::Debug, W> fmt::Debug for RateLimit<A, W> {
 }
 
 policy_layer!([A, W] RateLimit<A, W>, limiter: Arc<RateLimiter<A, W>>, where A: RateAlgorithm);
+
+/// What a [`RateLimit`] has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RateLimitSnapshot {
+    /// The most that can be taken at once: the burst, or what a sliding window allows. Calls,
+    /// weighted by their cost.
+    pub limit: u32,
+    /// The time in which the limit is whole again after it was used up.
+    pub window: Duration,
+    /// How much could be taken now.
+    pub left: u32,
+    /// How long until everything could be taken, if nobody takes anything meanwhile. With calls that
+    /// wait it may be longer than the window.
+    pub whole_in: Duration,
+}
 
 /// The settings of a [`RateLimit`].
 #[derive(Clone, Debug)]

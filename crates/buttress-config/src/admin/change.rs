@@ -5,7 +5,7 @@ use super::problem::Problem;
 use super::token::Token;
 use crate::policy::AnyOf;
 use crate::problem::nearest;
-use crate::rules::{Handle, Registry, Reload};
+use crate::rules::{Handle, Registry, Reload, Reloaded, brief};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, State};
@@ -37,10 +37,10 @@ impl Who {
     }
 }
 
-type Answer = Result<Json<Value>, Problem>;
-type Body = Result<Bytes, BytesRejection>;
+pub(super) type Answer = Result<Json<Value>, Problem>;
+pub(super) type Body = Result<Bytes, BytesRejection>;
 
-pub(super) async fn breaker(State(admin): State<Admin>, who: Extension<Who>, body: Body) -> Answer {
+pub(super) fn breaker(State(admin): State<Admin>, who: &Extension<Who>, body: Body) -> Answer {
     let body = read(body)?;
     let name = policy_in(&body)?;
     let change: fn(&CircuitBreaker) = match body.get("action").and_then(Value::as_str) {
@@ -67,13 +67,13 @@ pub(super) async fn breaker(State(admin): State<Admin>, who: Extension<Who>, bod
         change(&breaker);
         Ok((before, breaker.state().name()))
     })?;
-    tell(&who, "breaker", name, before, after);
+    tell(who, "breaker", name, before, after);
     Ok(Json(
         json!({ "policy": name, "before": before, "after": after }),
     ))
 }
 
-pub(super) async fn shadow(State(admin): State<Admin>, who: Extension<Who>, body: Body) -> Answer {
+pub(super) fn shadow(State(admin): State<Admin>, who: &Extension<Who>, body: Body) -> Answer {
     let body = read(body)?;
     let name = policy_in(&body)?;
     let Some(shadow) = body.get("shadow").and_then(Value::as_bool) else {
@@ -94,31 +94,49 @@ pub(super) async fn shadow(State(admin): State<Admin>, who: Extension<Who>, body
         }
         Ok((before, word(policy.is_enforced())))
     })?;
-    tell(&who, "shadow", name, before, after);
+    tell(who, "shadow", name, before, after);
     Ok(Json(
         json!({ "policy": name, "before": before, "after": after }),
     ))
 }
 
-pub(super) async fn reload(State(admin): State<Admin>, who: Extension<Who>) -> Answer {
-    // It reads a file, which must not keep others from being served.
-    let rules = admin.rules.clone();
-    let before = rules.generation();
-    let reload = tokio::task::spawn_blocking(move || rules.reload()).await;
-    let reload = reload.map_err(|_| Problem::bad_file("reading it failed".to_owned()))?;
-    let reload = reload.map_err(|problems| Problem::bad_file(problems.to_string()))?;
-    let after = admin.rules.generation();
+pub(super) fn reload(State(admin): State<Admin>, who: &Extension<Who>) -> Answer {
     let file = admin.rules.path();
     let file = file
         .as_ref()
         .map_or("".into(), |path| path.to_string_lossy());
-    tell(&who, "reload", &file, before, after);
-    Ok(Json(
-        json!({ "changed": reload == Reload::Changed, "before": before, "after": after }),
-    ))
+    let who = &who.0.0;
+    let Reloaded {
+        reload,
+        before,
+        after,
+        changes,
+    } = match admin.rules.reload_by_hand() {
+        Ok(reloaded) => reloaded,
+        Err(problems) => {
+            let problem = brief(&problems);
+            let what = "reload";
+            tracing::warn!(%who, what, %file, %problem, "tried by hand, and nothing has changed");
+            return Err(Problem::bad_file(problems.to_string()));
+        }
+    };
+    let what = "reload";
+    let changed = reload == Reload::Changed;
+    if changed {
+        tracing::info!(%who, what, %file, before, after, %changes, "changed by hand");
+    } else {
+        tracing::info!(%who, what, %file, before, after, "tried by hand, and nothing has changed");
+    }
+    Ok(Json(json!({
+        "changed": changed,
+        "before": before,
+        "after": after,
+        "changes": changes.told(),
+        "more_changes": changes.more(),
+    })))
 }
 
-/// The one place that says what was changed.
+/// Says what was changed.
 fn tell(
     who: &Extension<Who>,
     what: &'static str,

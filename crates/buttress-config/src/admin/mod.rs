@@ -26,9 +26,13 @@
 //! # let _ = private;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! What it answers is shown in the repository's `docs/configuration.md`, command by command.
 
 mod change;
 mod problem;
+#[cfg(test)]
+mod tests;
 mod token;
 
 use crate::Rules;
@@ -39,13 +43,21 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use buttress::SettingError;
-use change::Who;
+use change::{Answer, Who};
 use http::{Method, StatusCode, header};
 use problem::Problem;
 use serde_json::{Map, Value, json};
 use std::fmt;
 use std::sync::Arc;
 use token::Token;
+use tokio::task::spawn_blocking;
+use tracing::Span;
+use tracing::dispatcher::{Dispatch, get_default, with_default};
+
+/// The manual, whose examples are compiled as well.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/configuration.md")]
+pub struct Manual;
 
 /// What the router is made of; see the [module](self).
 #[derive(Clone)]
@@ -81,11 +93,26 @@ impl Admin {
     pub fn router(self) -> Router {
         let guard = from_fn_with_state(self.clone(), let_in);
         Router::new()
-            .route("/policies", get(policies))
-            .route("/config", get(config))
-            .route("/breaker", post(change::breaker))
-            .route("/shadow", post(change::shadow))
-            .route("/reload", post(change::reload))
+            .route(
+                "/policies",
+                get(|State(admin)| apart(move || Ok(policies(&admin)))),
+            )
+            .route(
+                "/config",
+                get(|State(admin)| apart(move || Ok(config(&admin)))),
+            )
+            .route(
+                "/breaker",
+                post(|admin, who, body| apart(move || change::breaker(admin, &who, body))),
+            )
+            .route(
+                "/shadow",
+                post(|admin, who, body| apart(move || change::shadow(admin, &who, body))),
+            )
+            .route(
+                "/reload",
+                post(|admin, who| apart(move || change::reload(admin, &who))),
+            )
             .method_not_allowed_fallback(|| async { Problem::METHOD })
             .fallback(|| async { Problem::NOT_FOUND })
             .layer(DefaultBodyLimit::max(LONGEST_BODY))
@@ -125,13 +152,25 @@ async fn let_in(State(admin): State<Admin>, mut request: Request, next: Next) ->
     response
 }
 
-async fn policies(State(admin): State<Admin>) -> Json<Value> {
+/// Answers on a thread that may wait: for a file, or for a reload that is being put into force. The
+/// runtime's threads have requests to serve meanwhile.
+///
+/// It goes on when whoever asked has gone away, so that nothing is changed that is not logged. What
+/// it logs goes to where the request's events go.
+async fn apart(answer: impl FnOnce() -> Answer + Send + 'static) -> Answer {
+    let (span, subscriber) = (Span::current(), get_default(Dispatch::clone));
+    let work = move || with_default(&subscriber, || span.in_scope(answer));
+    let answered = spawn_blocking(work).await;
+    answered.unwrap_or(Err(Problem::FAILED))
+}
+
+fn policies(admin: &Admin) -> Json<Value> {
     let policies = admin.rules.policies();
     let policies: Vec<Value> = policies.iter().map(crate::PolicyStatus::json).collect();
     Json(json!({ "policies": policies }))
 }
 
-async fn config(State(admin): State<Admin>) -> Json<Value> {
+fn config(admin: &Admin) -> Json<Value> {
     let settings = admin.rules.settings();
     let routes = settings.routes().iter().map(|route| {
         let policies = settings.effective_route(route).show();
@@ -145,8 +184,10 @@ async fn config(State(admin): State<Admin>) -> Json<Value> {
             Some((name.to_owned(), effective.show()))
         })
         .collect();
-    let shared = settings.policy.as_ref().map(|shared| shared.show());
+    let shared = settings.policy.as_ref();
+    let shared = shared.map_or_else(|| json!({}), |shared| shared.show());
     Json(json!({
+        "generation": admin.rules.generation(),
         "file": admin.rules.path().map(|path| path.to_string_lossy().into_owned()),
         "defaults": settings.defaults().show(),
         "routes": routes,

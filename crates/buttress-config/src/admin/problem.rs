@@ -31,6 +31,12 @@ impl Problem {
         "send the header `Content-Type: application/json`",
     );
 
+    pub(super) const FAILED: Self = Self::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "it failed",
+        "that is for us to mend: the log says more",
+    );
+
     const fn new(status: StatusCode, title: &'static str, detail: &'static str) -> Self {
         Self {
             status,

@@ -3,9 +3,11 @@
 mod compile;
 mod compiled;
 mod current;
+mod difference;
 mod kinds;
 mod registry;
 mod reload;
+mod reloaded;
 mod state;
 mod status;
 mod unknown;
@@ -18,6 +20,8 @@ pub(crate) use kinds::Kind;
 pub(crate) use registry::Handle;
 pub(crate) use registry::Registry;
 pub use reload::Reload;
+#[cfg(feature = "admin")]
+pub(crate) use reloaded::{Reloaded, brief};
 pub use status::PolicyStatus;
 pub use unknown::UnknownUpstream;
 
@@ -190,11 +194,7 @@ impl Rules {
 
     /// How each policy is doing, in the order of their names.
     pub fn policies(&self) -> Vec<PolicyStatus> {
-        let in_force = self.current.in_force();
-        let policies = in_force.registry.iter();
-        policies
-            .map(|(id, handle)| PolicyStatus::of(id, handle))
-            .collect()
+        PolicyStatus::all(&self.current.in_force().registry)
     }
 
     /// How often rules have been put into force, the first ones included.

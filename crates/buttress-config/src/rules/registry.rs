@@ -14,9 +14,12 @@ pub(crate) struct Registry {
     entries: BTreeMap<String, Entry>,
 }
 
+/// Settings, of whatever kind.
+pub(super) type Made = dyn Any + Send + Sync;
+
 #[derive(Clone)]
 struct Entry {
-    settings: Arc<dyn Any + Send + Sync>,
+    settings: Arc<Made>,
     /// What the file said the last time.
     shadow: bool,
     handle: Handle,
@@ -38,7 +41,14 @@ impl Registry {
         self.entries.get(id).map(|entry| &entry.handle)
     }
 
+    /// All, each with the settings that it was made by.
+    pub(super) fn with_settings(&self) -> impl Iterator<Item = (&str, &Handle, &Made)> {
+        let entries = self.entries.iter();
+        entries.map(|(id, entry)| (id.as_str(), &entry.handle, &*entry.settings))
+    }
+
     /// All, in the order of their names.
+    #[cfg(feature = "admin")]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Handle)> {
         let entries = self.entries.iter();
         entries.map(|(id, entry)| (id.as_str(), &entry.handle))

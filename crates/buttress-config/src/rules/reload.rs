@@ -105,13 +105,9 @@ impl Rules {
 }
 
 pub(super) fn read(path: &Path) -> Result<String, Problems> {
-    let refuse = |what| one_problem(&path.to_string_lossy(), "", what);
-    let failed = |error| refuse(format!("cannot be read: {error}"));
-    // A pipe that nobody writes to would keep the one who opens it for ever.
-    if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(refuse("is no regular file".to_owned()));
-    }
-    source::read(path).map_err(failed)
+    let failed = |error| format!("cannot be read: {error}");
+    source::read_regular(path)
+        .map_err(|error| one_problem(&path.to_string_lossy(), "", failed(error)))
 }
 
 pub(super) fn parse(path: &Path, text: &str) -> Result<Document, Problems> {

@@ -1,5 +1,12 @@
-use super::registry::Handle;
+use super::registry::{Handle, Made, Registry};
 use crate::policy::{AnyOf, AnyPolicy};
+use crate::settings::{
+    AdaptiveLimitSettings, BulkheadSettings, CircuitBreakerSettings, CoalesceSettings,
+    DeadlineShedderSettings, FairShareSettings, HedgeSettings, PaceSettings, PressureSettings,
+    QueueDelaySettings, RateLimitSettings, RetrySettings, Setting, StaleIfErrorSettings,
+    ThrottleSettings,
+};
+use buttress::RateLimitSnapshot;
 use buttress::circuit_breaker::{Snapshot, Tally};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -18,13 +25,22 @@ pub struct PolicyStatus {
     pub would_have_refused: u64,
     /// How many it would have made wait.
     pub would_have_waited: u64,
-    /// What else there is to know, as JSON: limits, calls in flight, the state of a breaker. Times
-    /// are in milliseconds. Fields may be added at any time.
+    /// What else there is to know, as JSON: limits, calls in flight, the state of a breaker, and as
+    /// `settings` what the file says. Of a policy with a key, how many keys it knows (`keys`), and
+    /// how many it can (`max_keys`). Times are in milliseconds. Fields may be added at any time.
     pub details: Map<String, Value>,
 }
 
 impl PolicyStatus {
-    pub(super) fn of(id: &str, handle: &Handle) -> Self {
+    /// All of them, in the order of their names.
+    pub(super) fn all(registry: &Registry) -> Vec<Self> {
+        let policies = registry.with_settings();
+        policies
+            .map(|(id, handle, settings)| Self::of(id, handle, settings))
+            .collect()
+    }
+
+    fn of(id: &str, handle: &Handle, settings: &Made) -> Self {
         let (enforced, refused, waited) = match handle {
             Handle::Policy(_, policy) => (
                 policy.is_enforced(),
@@ -40,10 +56,11 @@ impl PolicyStatus {
             Handle::Coalesce(_) => "coalesce",
             Handle::Stale(_) => "stale_if_error",
         };
-        let details = match details(handle) {
+        let mut details = match details(handle) {
             Value::Object(details) => details,
             _ => Map::new(),
         };
+        details.insert("settings".into(), shown(settings));
         Self {
             policy: id.to_owned(),
             kind,
@@ -71,13 +88,19 @@ fn details(handle: &Handle) -> Value {
     match handle {
         Handle::Policy(_, policy) => {
             let mut details = policy_details(policy.policy().policy());
-            if let (Some(height), Value::Object(details)) = (policy.policy().height(), &mut details)
-            {
-                details.insert("priority_bar".into(), height.into());
+            if let Value::Object(details) = &mut details {
+                if let Some(height) = policy.policy().height() {
+                    details.insert("priority_bar".into(), height.into());
+                }
+                if let Some(most) = most_keys(policy.policy().policy()) {
+                    details.insert("max_keys".into(), most.into());
+                }
             }
             details
         }
-        Handle::Retry(retry) => json!({ "name": retry.name(), "budget": retry.budget().is_some() }),
+        Handle::Retry(retry) => {
+            json!({ "name": retry.name(), "budget_left": retry.budget_left() })
+        }
         Handle::Hedge(hedge) => {
             let snapshot = hedge.snapshot();
             let delay = snapshot.delay.map(milliseconds);
@@ -102,7 +125,8 @@ fn policy_details(policy: &AnyPolicy) -> Value {
             json!({ "expected_ms": shedder.expected().map(milliseconds) })
         }
         AnyOf::QueueDelay(delay) => json!({ "overloaded": delay.is_overloaded() }),
-        AnyOf::RateLimit(_) | AnyOf::WindowLimit(_) => json!({}),
+        AnyOf::RateLimit(limit) => rate_details("gcra", "burst", &limit.snapshot()),
+        AnyOf::WindowLimit(limit) => rate_details("sliding_window", "limit", &limit.snapshot()),
         AnyOf::Pace(pace) => json!({ "waiting": pace.waiting() }),
         AnyOf::RateLimitBy(keyed) => json!({ "keys": keyed.keys() }),
         AnyOf::WindowLimitBy(keyed) => json!({ "keys": keyed.keys() }),
@@ -121,6 +145,7 @@ fn policy_details(policy: &AnyPolicy) -> Value {
         }),
         AnyOf::Sharded(sharded) => json!({
             "compartments": sharded.compartments().len(),
+            "limit_of_each": sharded.compartments().first().map(buttress::Slots::limit),
             "in_flight": sharded.in_flight(),
             "waiting": sharded.waiting(),
         }),
@@ -141,11 +166,68 @@ fn policy_details(policy: &AnyPolicy) -> Value {
     }
 }
 
+/// What is left is what a call could have now; and it takes nothing to know it.
+fn rate_details(algorithm: &str, limit: &str, snapshot: &RateLimitSnapshot) -> Value {
+    json!({
+        "algorithm": algorithm,
+        limit: snapshot.limit,
+        "window_ms": milliseconds(snapshot.window),
+        "left": snapshot.left,
+        "whole_in_ms": milliseconds(snapshot.whole_in),
+    })
+}
+
+/// The bound on keys, of a policy that has one.
+fn most_keys(policy: &AnyPolicy) -> Option<usize> {
+    Some(match policy {
+        AnyOf::RateLimitBy(keyed) => keyed.most_keys(),
+        AnyOf::WindowLimitBy(keyed) => keyed.most_keys(),
+        AnyOf::BulkheadBy(keyed) => keyed.most_keys(),
+        AnyOf::AdaptiveBy(keyed) => keyed.most_keys(),
+        AnyOf::PaceBy(keyed) => keyed.most_keys(),
+        AnyOf::BreakerBy(keyed) => keyed.most_keys(),
+        AnyOf::ThrottleBy(keyed) => keyed.most_keys(),
+        _ => return None,
+    })
+}
+
+/// Settings of whatever kind as the file says them. Whether a policy is in shadow is not among them,
+/// because that may have been changed by hand.
+fn shown(settings: &Made) -> Value {
+    fn of<T: Setting + 'static>(settings: &Made) -> Option<Value> {
+        settings.downcast_ref::<T>().map(Setting::show)
+    }
+    let kinds = [
+        of::<PressureSettings>,
+        of::<DeadlineShedderSettings>,
+        of::<RateLimitSettings>,
+        of::<FairShareSettings>,
+        of::<BulkheadSettings>,
+        of::<AdaptiveLimitSettings>,
+        of::<PaceSettings>,
+        of::<QueueDelaySettings>,
+        of::<CircuitBreakerSettings>,
+        of::<ThrottleSettings>,
+        of::<RetrySettings>,
+        of::<HedgeSettings>,
+        of::<CoalesceSettings>,
+        of::<StaleIfErrorSettings>,
+    ];
+    let shown = kinds.iter().find_map(|of| of(settings));
+    shown.unwrap_or_default()
+}
+
 fn breaker_details(snapshot: &Snapshot) -> Value {
     let tally = |tally: Option<Tally>| {
-        tally.map(
-            |tally| json!({ "calls": tally.calls, "failed": tally.failed, "slow": tally.slow }),
-        )
+        tally.map(|tally| {
+            json!({
+                "calls": tally.calls,
+                "failed": tally.failed,
+                "failure_rate": tally.failure_rate(),
+                "slow": tally.slow,
+                "slow_rate": tally.slow_rate(),
+            })
+        })
     };
     json!({
         "state": snapshot.state.name(),
@@ -155,6 +237,7 @@ fn breaker_details(snapshot: &Snapshot) -> Value {
         "count_window": tally(snapshot.count_window),
         "probes": snapshot.probes,
         "openings": snapshot.openings,
+        "would_have_refused_in_metrics_only": snapshot.would_have_refused,
     })
 }
 

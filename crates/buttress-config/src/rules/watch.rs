@@ -1,9 +1,12 @@
 use super::current::{Current, Shared};
+use super::difference::shortened;
 use super::reload::{one_problem, read};
+use super::reloaded::{Reloaded, brief};
 use super::{Reload, Rules};
 use crate::problem::Problems;
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
 use std::sync::{Arc, Weak};
@@ -61,6 +64,7 @@ pub(super) fn watch(rules: &Rules) -> Result<(), Problems> {
 }
 
 fn follow(shared: &Weak<Shared>, changes: &Receiver<()>) {
+    let mut troubled = false;
     loop {
         match changes.recv_timeout(AT_LATEST) {
             Ok(()) => settle(changes, rest),
@@ -71,7 +75,33 @@ fn follow(shared: &Weak<Shared>, changes: &Receiver<()>) {
             return;
         };
         let current = Current { shared };
-        look(&Rules { current });
+        round(&Rules { current }, &mut troubled);
+    }
+}
+
+/// Looks at the file, and goes on whatever happens: a thread that ended would leave a service behind
+/// that believes it is watching.
+///
+/// What a look changes it changes when everything that may fail is done, and its locks open when it
+/// panics, so the next look finds nothing half done. What panics may be somebody else's: events go to
+/// the application's subscriber.
+fn round(rules: &Rules, troubled: &mut bool) {
+    let Some(path) = rules.path() else { return };
+    let looked = catch_unwind(AssertUnwindSafe(|| {
+        if let Some(news) = look(rules, &path, troubled) {
+            tell(&path, &news);
+        }
+    }));
+    if let Err(panic) = looked {
+        let what = panic.downcast_ref::<&str>().copied();
+        let what = what.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let what = shortened(what.unwrap_or("something unknown"), 200);
+        // If it is the subscriber that panics, it may do so again.
+        _ = catch_unwind(|| {
+            tracing::error!(
+                file = %path.display(), "a look at the file panicked, and watching goes on: {what}"
+            );
+        });
     }
 }
 
@@ -105,35 +135,75 @@ fn settle(changes: &Receiver<()>, mut wait: impl FnMut()) {
     }
 }
 
+/// What somebody should hear of.
+#[derive(Debug)]
+enum News {
+    InForce(Reloaded),
+    Bad(Problems),
+    /// It cannot be read, which may be because it is not there.
+    Gone(Problems),
+    /// It was bad or gone, and now says what is in force.
+    WellAgain,
+}
+
 /// Looks whether the file says something else than the last time, whether or not that was any good.
-fn look(rules: &Rules) {
-    let Some(path) = rules.path() else { return };
-    let _one_at_a_time = rules.current.shared.reload.lock();
-    let text = match read(&path) {
+/// `troubled` is whether the last news were bad.
+fn look(rules: &Rules, path: &Path, troubled: &mut bool) -> Option<News> {
+    let shared = &rules.current.shared;
+    let _one_at_a_time = shared.reload.lock();
+    let text = match read(path) {
         Ok(text) => text,
         Err(problems) => {
             // While it is exchanged it may not be there for a moment. What stays away is told once.
-            let told = rules.current.shared.state.lock().text.take().is_none();
-            if !told {
-                tracing::warn!(file = %path.display(), "the rules stay as they are: {problems}");
-            }
-            return;
+            let told = shared.state.lock().text.take().is_none();
+            *troubled = true;
+            return (!told).then_some(News::Gone(problems));
         }
     };
     {
-        let mut state = rules.current.shared.state.lock();
+        let mut state = shared.state.lock();
         if state.text.as_ref() == Some(&text) {
-            return;
+            return None;
         }
         state.text = Some(text.clone());
     }
-    match rules.reload_from(&path, text) {
-        Ok(Reload::Changed) => {
-            tracing::info!(file = %path.display(), "new rules are in force");
+    match rules.reload_and_compare(path, text) {
+        Ok(reloaded) => {
+            let was_troubled = std::mem::take(troubled);
+            match reloaded.reload {
+                Reload::Changed => Some(News::InForce(reloaded)),
+                Reload::Unchanged => was_troubled.then_some(News::WellAgain),
+            }
         }
-        Ok(Reload::Unchanged) => {}
         Err(problems) => {
-            tracing::error!(file = %path.display(), "the rules stay as they are: {problems}");
+            *troubled = true;
+            Some(News::Bad(problems))
+        }
+    }
+}
+
+fn tell(path: &Path, news: &News) {
+    let file = path.display();
+    match news {
+        News::InForce(reloaded) => {
+            let Reloaded {
+                before,
+                after,
+                changes,
+                ..
+            } = reloaded;
+            tracing::info!(%file, before, after, %changes, "new rules are in force");
+        }
+        News::Bad(problems) => {
+            let problems = brief(problems);
+            tracing::error!(%file, "the rules stay as they are: {problems}");
+        }
+        News::Gone(problems) => {
+            let problems = brief(problems);
+            tracing::warn!(%file, "the rules stay as they are: {problems}");
+        }
+        News::WellAgain => {
+            tracing::info!(%file, "the file is well again, and says what is in force");
         }
     }
 }
@@ -186,5 +256,105 @@ mod tests {
             }
         });
         assert_eq!(waits, 3);
+    }
+
+    /// A file of its own with `text`, gone with it.
+    struct File(std::path::PathBuf);
+
+    impl File {
+        fn new(name: &str, text: &str) -> Self {
+            let name = format!("buttress-look-{name}-{}.toml", std::process::id());
+            let file = Self(std::env::temp_dir().join(name));
+            file.write(text);
+            file
+        }
+
+        fn write(&self, text: &str) {
+            std::fs::write(&self.0, text).unwrap();
+        }
+    }
+
+    impl Drop for File {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    const ONE: &str = "[server.defaults]\nbulkhead = 1";
+    const TWO: &str = "[server.defaults]\nbulkhead = 2";
+
+    #[test]
+    fn a_file_that_is_gone_for_a_while_is_told_once() {
+        let file = File::new("gone", ONE);
+        let rules = Rules::load(&file.0).unwrap();
+        let mut troubled = false;
+        let mut look = || look(&rules, &file.0, &mut troubled);
+        assert!(look().is_none());
+        for back in [ONE, TWO] {
+            std::fs::remove_file(&file.0).unwrap();
+            assert!(matches!(look(), Some(News::Gone(_))));
+            for _ in 0..3 {
+                assert!(look().is_none(), "it is told already");
+            }
+            file.write(back);
+            match look() {
+                Some(News::WellAgain) => assert_eq!(back, ONE),
+                Some(News::InForce(reloaded)) => {
+                    assert_eq!((back, reloaded.after), (TWO, 2));
+                }
+                news => panic!("{news:?}"),
+            }
+            assert!(look().is_none());
+        }
+    }
+
+    #[test]
+    fn a_bad_text_is_told_once_and_so_is_that_it_is_well_again() {
+        let file = File::new("bad", ONE);
+        let rules = Rules::load(&file.0).unwrap();
+        let mut troubled = false;
+        let mut look = || look(&rules, &file.0, &mut troubled);
+        for bad in ["nonsense = 1", "", "nonsense = 2"] {
+            file.write(bad);
+            assert!(matches!(look(), Some(News::Bad(_))), "{bad:?}");
+            assert!(look().is_none(), "{bad:?}");
+        }
+        file.write(ONE);
+        assert!(matches!(look(), Some(News::WellAgain)));
+        file.write(&format!("# a comment\n{ONE}"));
+        assert!(look().is_none(), "it was well before");
+    }
+
+    #[test]
+    fn what_changed_is_told() {
+        let file = File::new("told", ONE);
+        let rules = Rules::load(&file.0).unwrap();
+        file.write(TWO);
+        let Some(News::InForce(reloaded)) = look(&rules, &file.0, &mut false) else {
+            panic!("nothing is in force");
+        };
+        assert_eq!((reloaded.before, reloaded.after), (1, 2));
+        assert_eq!(
+            reloaded.changes.to_string(),
+            "changed server.defaults: bulkhead { limit = 1 } -> { limit = 2 }"
+        );
+    }
+
+    /// One report is enough: the operator who reloads by hand is told what is wrong.
+    #[cfg(feature = "admin")]
+    #[test]
+    fn what_a_reload_by_hand_found_is_not_told_again() {
+        let file = File::new("by-hand", ONE);
+        let rules = Rules::load(&file.0).unwrap();
+        file.write("nonsense = 1");
+        assert!(rules.reload_by_hand().is_err());
+        assert!(look(&rules, &file.0, &mut false).is_none());
+        std::fs::remove_file(&file.0).unwrap();
+        assert!(rules.reload_by_hand().is_err());
+        assert!(look(&rules, &file.0, &mut false).is_none());
+        file.write(TWO);
+        let reloaded = rules.reload_by_hand().unwrap();
+        assert_eq!((reloaded.before, reloaded.after), (1, 2));
+        assert!(look(&rules, &file.0, &mut false).is_none());
     }
 }

@@ -1,8 +1,7 @@
-use super::{At, Format, LONGEST_FILE, Node, json, toml};
+use super::{At, Format, LONGEST_FILE, Node, json, read, toml};
 use crate::check::check;
 use crate::problem::{Problems, Reporter};
 use crate::settings::{Setting, Settings};
-use std::io::Read;
 use std::path::Path;
 
 /// A file that has been read and understood, with its text, so that problems that are found later
@@ -105,13 +104,4 @@ impl Document {
     pub fn file(&self) -> &str {
         &self.file
     }
-}
-
-/// Reads a little more than is allowed at most, so that what is too long is found to be so.
-pub(crate) fn read(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    let file = std::fs::File::open(path)?;
-    file.take(LONGEST_FILE as u64 + 1)
-        .read_to_string(&mut text)?;
-    Ok(text)
 }

@@ -8,15 +8,16 @@ mod document;
 mod format;
 mod json;
 mod node;
+mod open;
 mod span;
 mod toml;
 #[cfg(feature = "yaml")]
 mod yaml;
 
 pub use document::Document;
-pub(crate) use document::read;
 pub use format::Format;
 pub use node::{Node, Table};
+pub(crate) use open::{read, read_regular};
 #[cfg(all(test, feature = "yaml"))]
 pub(crate) use yaml::parse as yaml;
 #[cfg(test)]

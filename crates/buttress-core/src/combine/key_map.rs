@@ -52,6 +52,11 @@ impl<P> KeyMap<P> {
             .sum()
     }
 
+    /// How many keys there is room for. Slow as well.
+    pub(super) fn capacity(&self) -> usize {
+        self.shards.iter().map(|shard| shard.read().capacity).sum()
+    }
+
     /// Shows the state of a key that is remembered.
     pub(super) fn get<R>(&self, digest: Digest, use_it: impl FnOnce(&P) -> R) -> Option<R> {
         let shard = self.shard(digest).read();

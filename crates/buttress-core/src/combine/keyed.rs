@@ -77,6 +77,11 @@ impl<K, P> Keyed<K, P> {
         Ok(self)
     }
 
+    /// The most keys that are remembered at a time.
+    pub fn most_keys(&self) -> usize {
+        self.map.capacity()
+    }
+
     /// How many keys are remembered now.
     pub fn len(&self) -> usize {
         self.map.len()

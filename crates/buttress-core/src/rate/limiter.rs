@@ -125,6 +125,17 @@ impl<A: RateAlgorithm, W> RateLimiter<A, W> {
         self.settings.announced
     }
 
+    /// How much could be taken now, and how long until everything could. It takes nothing, and
+    /// what waits has taken its part already.
+    pub fn left(&self, now: &Now) -> (u32, Duration) {
+        // Nothing was taken before the first call, from which time is counted.
+        let at = match self.settings.anchor.get() {
+            Some(anchor) => now.instant().saturating_duration_since(*anchor),
+            None => Duration::ZERO,
+        };
+        self.settings.algorithm.left(&self.state, at)
+    }
+
     /// What `call` takes.
     #[inline]
     pub fn weigh<C: ?Sized>(&self, call: &C) -> u32

@@ -2,8 +2,8 @@ use super::builder::RetryBuilder;
 use super::repeats::IfSafe;
 use super::rules::Shared;
 use super::service::RetryService;
-use crate::DefaultProtocol;
-use buttress_core::{RetryBudget, Spread};
+use crate::{DefaultProtocol, clock};
+use buttress_core::{Now, RetryBudget, Spread};
 use tower_layer::Layer;
 
 /// Tries calls again that failed, within a budget.
@@ -56,6 +56,12 @@ impl<R> Retry<R> {
     /// The budget, if there is one. A [hedge](crate::RetryBudget::without_deposits) may share it.
     pub fn budget(&self) -> Option<&RetryBudget> {
         self.shared.budget.as_ref()
+    }
+
+    /// How many more attempts the budget allows as it stands, if there is one.
+    pub fn budget_left(&self) -> Option<u64> {
+        let budget = self.budget()?;
+        Some(budget.left(&Now::at(clock::now())))
     }
 
     /// Its name.

@@ -87,7 +87,7 @@ fn failed(id: &str) -> impl FnOnce(SettingError) -> Failure {
 type Made<T> = Result<T, SettingError>;
 
 /// What a route is called where people see it.
-fn title(route: &RouteSettings) -> String {
+pub(in crate::rules) fn title(route: &RouteSettings) -> String {
     let wanted = Match::from(&*route.matching);
     let mut words: Vec<String> = Vec::new();
     // One that means the same is known by the same name, however it is written.

@@ -1,0 +1,100 @@
+//! Reloads of which somebody is told what they did.
+
+use super::difference::{Difference, shortened};
+#[cfg(feature = "admin")]
+use super::reload::{one_problem, read};
+use super::{Reload, Rules};
+use crate::problem::Problems;
+use std::path::Path;
+
+/// What a reload did.
+#[derive(Clone, Debug)]
+pub(crate) struct Reloaded {
+    pub(crate) reload: Reload,
+    /// The rules' number before and after. Nobody else changed anything between the two.
+    pub(crate) before: u64,
+    pub(crate) after: u64,
+    pub(crate) changes: Difference,
+}
+
+impl Rules {
+    /// [`reload`](Self::reload), by somebody who says what came of it: nobody else will.
+    #[cfg(feature = "admin")]
+    pub(crate) fn reload_by_hand(&self) -> Result<Reloaded, Problems> {
+        let Some(path) = self.path() else {
+            return Err(one_problem("rules", "", "are not from a file".to_owned()));
+        };
+        let _one_at_a_time = self.current.shared.reload.lock();
+        let text = match read(&path) {
+            Ok(text) => text,
+            Err(problems) => {
+                self.current.shared.state.lock().text = None;
+                return Err(problems);
+            }
+        };
+        self.current.shared.state.lock().text = Some(text.clone());
+        self.reload_and_compare(&path, text)
+    }
+
+    /// Who calls it holds the lock of reloads.
+    pub(super) fn reload_and_compare(
+        &self,
+        path: &Path,
+        text: String,
+    ) -> Result<Reloaded, Problems> {
+        let (in_force, before) = (self.current.in_force(), self.generation());
+        let reload = self.reload_from(path, text)?;
+        let changes = match reload {
+            Reload::Changed => {
+                let now = self.current.in_force();
+                Difference::between(in_force.document.settings(), now.document.settings())
+            }
+            Reload::Unchanged => Difference::default(),
+        };
+        Ok(Reloaded {
+            reload,
+            before,
+            after: self.generation(),
+            changes,
+        })
+    }
+}
+
+/// What is wrong with a file, as much of it as a log should have.
+pub(crate) fn brief(problems: &Problems) -> String {
+    let mut told = String::new();
+    for (number, problem) in problems.iter().enumerate() {
+        if number == MOST_PROBLEMS {
+            let more = problems.len() - number;
+            return format!("{told}\n\nand {more} more");
+        }
+        let space = if number > 0 { "\n\n" } else { "" };
+        told = format!(
+            "{told}{space}{}",
+            shortened(&problem.to_string(), LONGEST_PROBLEM)
+        );
+    }
+    told
+}
+
+const MOST_PROBLEMS: usize = 5;
+const LONGEST_PROBLEM: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_has_a_part_of_what_is_wrong_with_a_file() {
+        let one = "x".repeat(1_000);
+        let lines: Vec<_> = (0..100).map(|n| format!("{one}{n} = 1\n")).collect();
+        let text = lines.concat();
+        let problems = Rules::from_toml(&text).unwrap_err();
+        let brief = brief(&problems);
+        let more = format!("\n\nand {} more", problems.len() - MOST_PROBLEMS);
+        assert!(brief.ends_with(&more), "{brief}");
+        assert!(brief.chars().count() < MOST_PROBLEMS * (LONGEST_PROBLEM + 2) + 20);
+        let one = Rules::from_toml("nonsense = 1").unwrap_err();
+        assert_eq!(super::brief(&one), one.to_string());
+    }
+}
