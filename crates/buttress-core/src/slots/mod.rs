@@ -10,6 +10,8 @@
 //! as taken. Who finds no slot free looks on the others' shelves before giving up.
 
 mod discipline;
+#[cfg(all(test, not(loom)))]
+mod follow_tests;
 mod line;
 #[cfg(all(test, loom))]
 mod loom_tests;
