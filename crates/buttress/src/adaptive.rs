@@ -111,6 +111,22 @@ impl<L, K> AdaptiveLimit<L, K> {
 }
 
 impl<L: Limit + Clone, K: Clone> AdaptiveLimit<L, K> {
+    /// Has the waiting room, the discipline there and the name of another one from now on, while calls
+    /// run. The limit stays, and what was learnt; see [`Slots::follow`](crate::Slots::follow).
+    pub fn follow<M, J>(&self, other: &AdaptiveLimit<M, J>)
+    where
+        M: Limit + Clone,
+        J: Clone,
+    {
+        self.slots.follow(&other.slots);
+    }
+
+    /// Goes by another algorithm from now on, while calls run. They stay counted. It begins with the
+    /// limit that there is, or the nearest that it allows, and has everything else to learn.
+    pub fn go_by(&self, algorithm: L) {
+        self.slots.go_by(algorithm);
+    }
+
     /// The algorithm as it is now, with what it has learnt.
     pub fn algorithm(&self) -> L {
         self.slots.algorithm()

@@ -82,6 +82,13 @@ impl<L> Bulkhead<L> {
         self.slots.set_limit(limit)
     }
 
+    /// Goes by the settings of another one from now on, while calls run: its limit, its waiting room
+    /// and the discipline there, and its name. Calls under way stay counted, and those that wait stay
+    /// in line; see [`Slots::follow`].
+    pub fn follow<M>(&self, other: &Bulkhead<M>) {
+        self.slots.follow(&other.slots);
+    }
+
     /// How many calls may be under way at once.
     pub fn limit(&self) -> u32 {
         self.slots.limit()

@@ -1,8 +1,9 @@
+use crate::clock;
 use crate::guard::policy_layer;
 use crate::keyed::KeyedBuilder;
 use buttress_core::rate::{CostBy, FixedCost, RateAlgorithm};
 use buttress_core::setting::check_range;
-use buttress_core::{Gcra, RateLimiter, SettingError, SlidingWindow};
+use buttress_core::{Gcra, Now, RateLimiter, SettingError, SlidingWindow};
 use std::fmt;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
@@ -82,6 +83,15 @@ impl RateLimit {
             announced: false,
             algorithm: PhantomData,
         }
+    }
+}
+
+impl<A: RateAlgorithm, W> RateLimit<A, W> {
+    /// Begins with what another one has given away and not got back yet, as far as its own limit goes:
+    /// for a limit that changes while it is in use, which would begin with a full burst otherwise.
+    pub fn take_over<B: RateAlgorithm, V>(&self, before: &RateLimit<B, V>) {
+        let now = Now::lazy(clock::now);
+        self.limiter.take_over(&before.limiter, &now);
     }
 }
 
