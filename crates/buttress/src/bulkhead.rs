@@ -1,5 +1,5 @@
 use crate::guard::policy_layer;
-use crate::keyed::KeyedBuilder;
+use crate::keyed::{Keyed, KeyedBuilder};
 use crate::shuffle::ShuffleShardingBuilder;
 use buttress_core::{Blind, Discipline, SettingError, Slots};
 use std::time::Duration;
@@ -102,6 +102,17 @@ impl<L> Bulkhead<L> {
     /// How many calls wait for a slot.
     pub fn waiting(&self) -> usize {
         self.slots.waiting()
+    }
+}
+
+impl<K, L: Clone + Send + Sync + 'static> Keyed<K, Slots<L>> {
+    /// Goes by another one's settings of the bulkhead for each key from now on, while calls run, also
+    /// for keys that are new; see [`Slots::follow`]. How many keys are remembered and what becomes of
+    /// calls without one stays.
+    pub fn follow<J>(&self, other: &Keyed<J, Slots<L>>) {
+        let slots = other.for_a_new_key();
+        let template = slots.clone();
+        self.change(move || template.fresh(), |each| each.follow(&slots));
     }
 }
 

@@ -65,7 +65,7 @@ impl<P> KeyMap<P> {
 
     /// Remembers the keys of another map that has the same kind of keys, with states made of theirs
     /// if there are any, as far as there is room. A key that is known already stays as it is.
-    pub(super) fn take_over(&self, before: &Self, next: impl Fn(&P) -> Option<P>) {
+    pub(super) fn take_over<Q>(&self, before: &KeyMap<Q>, next: impl Fn(&Q) -> Option<P>) {
         for shard in &before.shards {
             let shard = shard.read();
             for entry in &shard.entries {

@@ -133,7 +133,7 @@ impl<K, P> Keyed<K, P> {
     ///
     /// It is for one that has yet to be called, and whose keys are the same as the other one's. What
     /// `next` does must be short, and must not ask either of the two.
-    pub fn take_over<Q>(&self, before: &Keyed<Q, P>, next: impl Fn(&P) -> Option<P>) {
+    pub fn take_over<J, Q>(&self, before: &Keyed<J, Q>, next: impl Fn(&Q) -> Option<P>) {
         self.map.take_over(&before.map, next);
     }
 
