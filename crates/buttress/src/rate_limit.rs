@@ -106,8 +106,7 @@ impl<K, A: RateAlgorithm, W> Keyed<K, RateLimiter<A, W>> {
         let template = self.for_a_new_key();
         self.carry_over(before, |limiter| {
             let next = template.fresh();
-            next.take_over(limiter, &now);
-            Some(next)
+            next.take_over(limiter, &now).then_some(next)
         });
     }
 }

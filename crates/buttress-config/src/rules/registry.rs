@@ -198,3 +198,71 @@ fn barred<K: Kind>(settings: &K, policy: AnyPolicy) -> Result<Managed, SettingEr
         None => Barred::Plain(policy),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::AnyOf;
+    use crate::settings::{PressureSettings, PrioritySettings, Switch};
+    use crate::source::At;
+    use buttress::shed::Reading;
+    use buttress::{Now, Policy, Pressure};
+    use http::Request;
+
+    /// One whose process uses as much as no other.
+    async fn busy() -> AnyPolicy {
+        let reading = |_| Reading {
+            cpu: Some(0.125),
+            memory: None,
+        };
+        let pressure = Pressure::builder().source(reading).build().unwrap();
+        let now = Now::at(tokio::time::Instant::now().into_std());
+        let _ = pressure.admit(&Request::new(()), &now);
+        tokio::task::yield_now().await;
+        AnyOf::Pressure(pressure)
+    }
+
+    fn cpu(policy: &Managed) -> Option<f64> {
+        match policy.policy().policy() {
+            AnyOf::Pressure(pressure) => pressure.reading().cpu,
+            _ => None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_policy_of_the_process_stays_the_same_when_only_its_bar_or_its_shadow_changes() {
+        let plain = PressureSettings::default();
+        let mut before = Registry::default();
+        let known = barred(&plain, busy().await).unwrap();
+        known.enforce();
+        let entry = Entry {
+            settings: Arc::new(plain.clone()),
+            shadow: false,
+            handle: Handle::Policy("pressure", known.clone()),
+        };
+        before.entries.insert("process/pressure".into(), entry);
+        let prioritized = PressureSettings {
+            priority: Some(At::new(Switch::On(PrioritySettings::default()))),
+            ..plain.clone()
+        };
+        let shadow = PressureSettings {
+            shadow: Some(At::new(true)),
+            ..plain.clone()
+        };
+        let mut maker = Maker::new(&before);
+        let mut made = |id: &str, settings| maker.policy(id.into(), "pressure", settings).unwrap();
+        let with_bar = made("with a bar", &prioritized);
+        let in_shadow = made("in shadow", &shadow);
+        let other = PressureSettings {
+            seed: Some(At::new(1)),
+            ..plain
+        };
+        let other = made("other", &other);
+        maker.finish().1.into_iter().for_each(|change| change());
+        assert_eq!(cpu(&with_bar), Some(0.125));
+        assert!(with_bar.policy().height().is_some());
+        assert_eq!(cpu(&in_shadow), Some(0.125));
+        assert!(!in_shadow.is_enforced() && with_bar.is_enforced() && known.is_enforced());
+        assert_eq!(cpu(&other), None);
+    }
+}
