@@ -1,9 +1,4 @@
 //! Other settings, while calls run.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that cannot go on should say where"
-)]
 
 use super::tests::{PATIENCE, Sees, Waiter, full, stand, start};
 use super::*;

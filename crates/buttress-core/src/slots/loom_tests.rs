@@ -274,6 +274,14 @@ impl Look<bool> for Gone {
     }
 }
 
+/// Threads that are interrupted three times at most: each change clears the shelves and looks at the
+/// line, so to see all of it takes more than minutes.
+fn nearly_every_interleaving(work: impl Fn() + Send + Sync + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(work);
+}
+
 fn with_room(limit: u32) -> Slots {
     Slots::new(limit)
         .and_then(|slots| slots.waiting_room(2, Duration::from_secs(1)))
@@ -282,7 +290,7 @@ fn with_room(limit: u32) -> Slots {
 
 #[test]
 fn loom_a_room_that_goes_while_somebody_enters_it_strands_nobody() {
-    loom::model(|| {
+    nearly_every_interleaving(|| {
         let slots = with_room(1);
         let held = enter(&slots).unwrap();
         let other = slots.clone();
@@ -298,7 +306,7 @@ fn loom_a_room_that_goes_while_somebody_enters_it_strands_nobody() {
 
 #[test]
 fn loom_a_room_that_comes_loses_no_wake_up() {
-    loom::model(|| {
+    nearly_every_interleaving(|| {
         let slots = Slots::new(1).unwrap();
         let held = enter(&slots).unwrap();
         let other = slots.clone();
@@ -312,9 +320,7 @@ fn loom_a_room_that_comes_loses_no_wake_up() {
 
 #[test]
 fn loom_settings_that_change_keep_the_limit() {
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(3);
-    model.check(|| {
+    nearly_every_interleaving(|| {
         let slots = Slots::new(2).unwrap();
         drop((enter(&slots), enter(&slots)));
         let other = slots.clone();
