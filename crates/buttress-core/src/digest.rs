@@ -2,6 +2,7 @@
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::OnceLock;
 
 /// A key of whatever size, as 128 bits. Two keys share one with a chance of 2⁻¹²⁸.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +33,13 @@ impl Digester {
         Self {
             secret: SipHasher13::new_with_keys(seeds.hash_one(0), seeds.hash_one(1)),
         }
+    }
+
+    /// The digester of all maps whose states may move from one to another: its secret is the
+    /// process's.
+    pub(crate) fn of_this_process() -> Self {
+        static OF_THIS_PROCESS: OnceLock<Digester> = OnceLock::new();
+        OF_THIS_PROCESS.get_or_init(Self::new).clone()
     }
 
     /// The digest of `key`.

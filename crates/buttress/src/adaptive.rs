@@ -1,5 +1,5 @@
 use crate::guard::policy_layer;
-use crate::keyed::KeyedBuilder;
+use crate::keyed::{Keyed, KeyedBuilder};
 use buttress_core::limit::{AdaptiveSlots, LatencyQuantile, Limit};
 use buttress_core::{Blind, Discipline, SettingError};
 use std::fmt;
@@ -111,9 +111,49 @@ impl<L, K> AdaptiveLimit<L, K> {
 }
 
 impl<L: Limit + Clone, K: Clone> AdaptiveLimit<L, K> {
+    /// Has the waiting room, the discipline there and the name of another one from now on, while calls
+    /// run. The limit stays, and what was learnt; see [`Slots::follow`](crate::Slots::follow).
+    pub fn follow<M, J>(&self, other: &AdaptiveLimit<M, J>)
+    where
+        M: Limit + Clone,
+        J: Clone,
+    {
+        self.slots.follow(&other.slots);
+    }
+
+    /// Goes by another algorithm from now on, while calls run. They stay counted. It begins with the
+    /// limit that there is, or the nearest that it allows, and has everything else to learn.
+    pub fn go_by(&self, algorithm: L) {
+        self.slots.go_by(algorithm);
+    }
+
     /// The algorithm as it is now, with what it has learnt.
     pub fn algorithm(&self) -> L {
         self.slots.algorithm()
+    }
+}
+
+impl<By, L, K> Keyed<By, AdaptiveSlots<L, K>>
+where
+    L: Limit + Clone + Send + 'static,
+    K: Clone + Send + Sync + 'static,
+{
+    /// Has another one's waiting room and name for each key from now on, while calls run, also for keys
+    /// that are new; the algorithm, too, if it is `another_algorithm`, for which see
+    /// [`go_by`](AdaptiveLimit::go_by). How many keys are remembered and what becomes of calls without
+    /// one stays.
+    pub fn follow<J>(&self, other: &Keyed<J, AdaptiveSlots<L, K>>, another_algorithm: bool) {
+        let slots = other.for_a_new_key();
+        let template = slots.clone();
+        self.change(
+            move || template.fresh(),
+            |each| {
+                each.follow(&slots);
+                if another_algorithm {
+                    each.go_by(slots.algorithm());
+                }
+            },
+        );
     }
 }
 

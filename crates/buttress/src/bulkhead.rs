@@ -1,5 +1,5 @@
 use crate::guard::policy_layer;
-use crate::keyed::KeyedBuilder;
+use crate::keyed::{Keyed, KeyedBuilder};
 use crate::shuffle::ShuffleShardingBuilder;
 use buttress_core::{Blind, Discipline, SettingError, Slots};
 use std::time::Duration;
@@ -82,6 +82,13 @@ impl<L> Bulkhead<L> {
         self.slots.set_limit(limit)
     }
 
+    /// Goes by the settings of another one from now on, while calls run: its limit, its waiting room
+    /// and the discipline there, and its name. Calls under way stay counted, and those that wait stay
+    /// in line; see [`Slots::follow`].
+    pub fn follow<M>(&self, other: &Bulkhead<M>) {
+        self.slots.follow(&other.slots);
+    }
+
     /// How many calls may be under way at once.
     pub fn limit(&self) -> u32 {
         self.slots.limit()
@@ -95,6 +102,17 @@ impl<L> Bulkhead<L> {
     /// How many calls wait for a slot.
     pub fn waiting(&self) -> usize {
         self.slots.waiting()
+    }
+}
+
+impl<K, L: Clone + Send + Sync + 'static> Keyed<K, Slots<L>> {
+    /// Goes by another one's settings of the bulkhead for each key from now on, while calls run, also
+    /// for keys that are new; see [`Slots::follow`]. How many keys are remembered and what becomes of
+    /// calls without one stays.
+    pub fn follow<J>(&self, other: &Keyed<J, Slots<L>>) {
+        let slots = other.for_a_new_key();
+        let template = slots.clone();
+        self.change(move || template.fresh(), |each| each.follow(&slots));
     }
 }
 

@@ -48,6 +48,7 @@ impl<K> FairShare<K> {
     pub fn builder(limit: u32, key: K) -> FairShareBuilder<K> {
         FairShareBuilder {
             limit,
+            together: None,
             key,
             largest_share: None,
             name: "fair-share",
@@ -55,7 +56,8 @@ impl<K> FairShare<K> {
         }
     }
 
-    /// Changes the limit while calls run. A lower one interrupts nobody.
+    /// Changes the limit while calls run, also for those that [count with](FairShareBuilder::counting_with)
+    /// this one. A lower one interrupts nobody.
     ///
     /// # Errors
     ///
@@ -90,6 +92,7 @@ policy_layer!([K] FairShare<K>, shares: Arc<Core<K>>);
 #[must_use = "call `build`"]
 pub struct FairShareBuilder<K> {
     limit: u32,
+    together: Option<Arc<Core<K>>>,
     key: K,
     largest_share: Option<f64>,
     name: &'static str,
@@ -112,6 +115,13 @@ impl<K> FairShareBuilder<K> {
         self
     }
 
+    /// Counts its calls together with those of another one, and has that one's limit, which is
+    /// [changed](FairShare::set_limit) for both: for other settings than the limit, while calls run.
+    pub fn counting_with(mut self, other: &FairShare<K>) -> Self {
+        self.together = Some(Arc::clone(&other.shares));
+        self
+    }
+
     /// The name that refusals carry: 1 to 64 printable ASCII characters, `"fair-share"` by default.
     pub fn named(mut self, name: &'static str) -> Self {
         self.name = name;
@@ -129,6 +139,9 @@ impl<K> FairShareBuilder<K> {
             .named(self.name)?;
         if let Some(part) = self.largest_share {
             shares = shares.largest_share(part)?;
+        }
+        if let Some(other) = &self.together {
+            shares = shares.counting_with(other);
         }
         Ok(FairShare {
             shares: Arc::new(shares),

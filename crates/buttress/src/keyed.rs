@@ -46,6 +46,58 @@ impl<K, P> Keyed<K, P> {
     pub fn keys(&self) -> usize {
         self.policies.len()
     }
+
+    /// A policy as the next new key gets it.
+    pub fn for_a_new_key(&self) -> P {
+        self.policies.for_a_new_key()
+    }
+
+    /// The policies of the keys that are remembered now, as handles, in no order. While calls come,
+    /// the newest may not be among them.
+    pub fn policies(&self) -> Vec<P>
+    where
+        P: Clone,
+    {
+        self.policies.policies()
+    }
+
+    /// Changes the policies of all keys while calls run: each of those that there are is shown to
+    /// `each`, which changes it, and `make` makes those of the keys that are new from now on. What
+    /// comes meanwhile is made by `make` or shown to `each`. Of two changes at once, one waits for the
+    /// other.
+    ///
+    /// It is for policies whose clones share their state.
+    ///
+    /// ```
+    /// use buttress::{Bulkhead, Slots, by_fn};
+    ///
+    /// struct Job { tenant: u64 }
+    ///
+    /// let by = || by_fn(|job: &Job| Ok(job.tenant));
+    /// let two_each = Bulkhead::builder(2).by(by()).build()?;
+    ///
+    /// // Three from now on. The calls under way stay counted.
+    /// let three = Slots::new(3)?;
+    /// let template = three.clone();
+    /// two_each.change(move || template.fresh(), |slots| slots.follow(&three));
+    /// assert_eq!(two_each.for_a_new_key().limit(), 3);
+    /// # Ok::<(), buttress::SettingError>(())
+    /// ```
+    pub fn change(&self, make: impl Fn() -> P + Send + Sync + 'static, each: impl FnMut(&P))
+    where
+        P: Clone,
+    {
+        self.policies.change(make, each);
+    }
+
+    /// Remembers the keys that another one remembers, each with what `next` makes of its policy, as
+    /// far as there is room. Of a policy from which it makes nothing, the key is not remembered.
+    ///
+    /// It is for one that takes another one's place and has yet to be called, and whose keys are the
+    /// same as the other one's. What `next` does must be short, and must not ask either of the two.
+    pub fn carry_over<J, Q>(&self, before: &Keyed<J, Q>, next: impl Fn(&Q) -> Option<P>) {
+        self.policies.take_over(&before.policies, next);
+    }
 }
 
 impl<K, P> Clone for Keyed<K, P> {

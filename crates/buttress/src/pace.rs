@@ -1,6 +1,7 @@
+use crate::clock;
 use crate::guard::policy_layer;
-use crate::keyed::KeyedBuilder;
-use buttress_core::{Blind, Pacer, SettingError};
+use crate::keyed::{Keyed, KeyedBuilder};
+use buttress_core::{Blind, Now, Pacer, SettingError};
 use std::time::Duration;
 
 /// Calls one by one, at a steady pace: a leaky bucket.
@@ -65,6 +66,24 @@ impl<L> Pace<L> {
     /// How many calls wait for their turn.
     pub fn waiting(&self) -> usize {
         self.pacer.waiting()
+    }
+
+    /// Goes by the settings of another one from now on, while calls run: its pace, its waiting room and
+    /// its name. Those that wait stay in line; see [`Pacer::follow`].
+    pub fn follow<M>(&self, other: &Pace<M>) {
+        let now = Now::lazy(clock::now);
+        self.pacer.follow(&other.pacer, &now);
+    }
+}
+
+impl<K, L: Clone + Send + Sync + 'static> Keyed<K, Pacer<L>> {
+    /// Goes by another one's settings of the pace for each key from now on, while calls run, also for
+    /// keys that are new. How many keys are remembered and what becomes of calls without one stays.
+    pub fn follow<J>(&self, other: &Keyed<J, Pacer<L>>) {
+        let now = Now::lazy(clock::now);
+        let pacer = other.for_a_new_key();
+        let template = pacer.clone();
+        self.change(move || template.fresh(), |each| each.follow(&pacer, &now));
     }
 }
 

@@ -1,6 +1,6 @@
 use crate::clock;
 use crate::guard::policy_layer;
-use crate::keyed::KeyedBuilder;
+use crate::keyed::{Keyed, KeyedBuilder};
 use buttress_core::rate::{CostBy, FixedCost, RateAlgorithm};
 use buttress_core::setting::check_range;
 use buttress_core::{Gcra, Now, RateLimiter, SettingError, SlidingWindow};
@@ -97,6 +97,29 @@ impl<A: RateAlgorithm, W> RateLimit<A, W> {
             left,
             whole_in,
         }
+    }
+
+    /// Begins with what another one has given away and not got back yet, as far as its own limit goes:
+    /// for a limit that changes while it is in use, which would begin with a full burst otherwise.
+    pub fn take_over<B: RateAlgorithm, V>(&self, before: &RateLimit<B, V>) {
+        let now = Now::lazy(clock::now);
+        self.limiter.take_over(&before.limiter, &now);
+    }
+}
+
+impl<K, A: RateAlgorithm, W> Keyed<K, RateLimiter<A, W>> {
+    /// Begins with what another one has given away to each key and not got back yet, as far as the
+    /// limit goes.
+    ///
+    /// It is for one that takes the other one's place and has yet to be called, and whose keys are the
+    /// same as the other one's.
+    pub fn take_over<B: RateAlgorithm, V>(&self, before: &Keyed<K, RateLimiter<B, V>>) {
+        let now = Now::lazy(clock::now);
+        let template = self.for_a_new_key();
+        self.carry_over(before, |limiter| {
+            let next = template.fresh();
+            next.take_over(limiter, &now).then_some(next)
+        });
     }
 }
 

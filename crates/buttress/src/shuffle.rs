@@ -90,6 +90,7 @@ pub struct ShuffleShardingBuilder<K, L = Blind> {
     name: &'static str,
     template: Result<Slots<L>, SettingError>,
     missing_key: MissingKeyMeans,
+    together: Option<Arc<buttress_core::ShuffleSharding<K, L>>>,
 }
 
 impl<K, L> ShuffleShardingBuilder<K, L> {
@@ -108,6 +109,7 @@ impl<K, L> ShuffleShardingBuilder<K, L> {
             name,
             template,
             missing_key: MissingKeyMeans::Refused,
+            together: None,
         }
     }
 
@@ -124,6 +126,14 @@ impl<K, L> ShuffleShardingBuilder<K, L> {
         self
     }
 
+    /// Has the compartments of another one, as far as that has as many, so that the calls there are
+    /// counted: for other settings while calls run. The limit, the waiting room and the name of those
+    /// are the other one's until they are told to [follow](Slots::follow).
+    pub fn compartments_of(mut self, other: &ShuffleSharding<K, L>) -> Self {
+        self.together = Some(Arc::clone(&other.sharded));
+        self
+    }
+
     /// Checks the settings, those of the compartments included. There may be 2 to 4096
     /// compartments, of which each key gets 1 to 8, and fewer than there are. Choosing looks at each
     /// of them, which takes about a nanosecond.
@@ -137,9 +147,12 @@ impl<K, L> ShuffleShardingBuilder<K, L> {
     {
         let template = self.template?;
         let shards = Shards::new(self.compartments, self.per_key)?.seed(self.seed);
-        let sharded = buttress_core::ShuffleSharding::new(self.key, shards, &template)
+        let mut sharded = buttress_core::ShuffleSharding::new(self.key, shards, &template)
             .missing_key(self.missing_key)
             .named(self.name)?;
+        if let Some(other) = &self.together {
+            sharded = sharded.with_compartments_of(other);
+        }
         Ok(ShuffleSharding {
             sharded: Arc::new(sharded),
         })

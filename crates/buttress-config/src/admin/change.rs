@@ -3,15 +3,16 @@
 use super::Admin;
 use super::problem::Problem;
 use super::token::Token;
-use crate::policy::AnyOf;
+use crate::policy::{AnyKey, AnyOf};
 use crate::problem::nearest;
 use crate::rules::{Handle, Registry, Reload, Reloaded, brief};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, State};
 use axum::{Extension, Json};
-use buttress::CircuitBreaker;
+use buttress::circuit_breaker::Breaker;
 use buttress::key::PeerAddress;
+use buttress::{CircuitBreaker, CircuitState, Keyed};
 use http::Extensions;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -40,15 +41,24 @@ impl Who {
 pub(super) type Answer = Result<Json<Value>, Problem>;
 pub(super) type Body = Result<Bytes, BytesRejection>;
 
+macro_rules! of_any {
+    ($breaker:expr, $each:ident => $change:expr) => {
+        match $breaker {
+            AnyBreaker::One($each) => $change,
+            AnyBreaker::Keyed($each) => $change,
+        }
+    };
+}
+
 pub(super) fn breaker(State(admin): State<Admin>, who: &Extension<Who>, body: Body) -> Answer {
     let body = read(body)?;
     let name = policy_in(&body)?;
-    let change: fn(&CircuitBreaker) = match body.get("action").and_then(Value::as_str) {
-        Some("open") => CircuitBreaker::force_open,
-        Some("close") => CircuitBreaker::force_close,
-        Some("reset") => CircuitBreaker::reset,
-        Some("disable") => CircuitBreaker::disable,
-        Some("metrics_only") => CircuitBreaker::metrics_only,
+    let change: fn(&AnyBreaker) = match body.get("action").and_then(Value::as_str) {
+        Some("open") => |breaker| of_any!(breaker, each => each.force_open()),
+        Some("close") => |breaker| of_any!(breaker, each => each.force_close()),
+        Some("reset") => |breaker| of_any!(breaker, each => each.reset()),
+        Some("disable") => |breaker| of_any!(breaker, each => each.disable()),
+        Some("metrics_only") => |breaker| of_any!(breaker, each => each.metrics_only()),
         _ => {
             let allowed = "`action` must be open, close, reset, disable or metrics_only";
             return Err(Problem::body(allowed));
@@ -56,21 +66,38 @@ pub(super) fn breaker(State(admin): State<Admin>, who: &Extension<Who>, body: Bo
     };
     let fits = |handle: &Handle| match handle {
         Handle::Policy(_, policy) => match policy.policy().policy() {
-            AnyOf::Breaker(breaker) => Some(breaker.clone()),
+            AnyOf::Breaker(breaker) => Some(AnyBreaker::One(breaker.clone())),
+            AnyOf::BreakerBy(breakers) => Some(AnyBreaker::Keyed(breakers.clone())),
             _ => None,
         },
         _ => None,
     };
     let (before, after) = admin.rules.by_hand(|registry| {
         let breaker = find(registry, name, fits)?;
-        let before = breaker.state().name();
+        let before = breaker.state();
         change(&breaker);
-        Ok((before, breaker.state().name()))
+        Ok((before, breaker.state()))
     })?;
     tell(who, "breaker", name, before, after);
     Ok(Json(
         json!({ "policy": name, "before": before, "after": after }),
     ))
+}
+
+/// A breaker for all calls, or those of all keys.
+enum AnyBreaker {
+    One(CircuitBreaker),
+    Keyed(Keyed<AnyKey, Breaker>),
+}
+
+impl AnyBreaker {
+    /// Of many, what all of them are in by hand: each key's has a state of its own.
+    fn state(&self) -> &'static str {
+        match self {
+            Self::One(breaker) => breaker.state().name(),
+            Self::Keyed(breakers) => breakers.mode().map_or("automatic", CircuitState::name),
+        }
+    }
 }
 
 pub(super) fn shadow(State(admin): State<Admin>, who: &Extension<Who>, body: Body) -> Answer {

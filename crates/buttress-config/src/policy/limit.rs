@@ -40,6 +40,10 @@ impl Limit for AnyLimit {
         of_each!(self, limit => limit.samples())
     }
 
+    fn begin_at(&mut self, limit: u32) {
+        of_each!(self, each => each.begin_at(limit));
+    }
+
     fn quantile(&self) -> Option<f64> {
         of_each!(self, limit => limit.quantile())
     }

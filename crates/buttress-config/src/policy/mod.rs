@@ -10,6 +10,7 @@ mod limit;
 mod list;
 mod one_of;
 mod pool;
+mod successor;
 
 pub use barred::Barred;
 pub(crate) use held::decides_by_its_policies;
@@ -17,6 +18,7 @@ pub use key::AnyKey;
 pub use limit::AnyLimit;
 pub use list::Policies;
 pub use one_of::AnyOf;
+pub(crate) use successor::{Differs, Successor};
 
 use buttress::circuit_breaker::Breaker;
 use buttress::limit::AdaptiveSlots;

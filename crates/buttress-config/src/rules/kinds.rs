@@ -1,13 +1,17 @@
 //! What each kind of settings makes.
 
 use crate::build::interned;
-use crate::policy::{AnyKey, AnyLimit, AnyOf, AnyPolicy};
+use crate::policy::{AnyKey, AnyLimit, AnyOf, AnyPolicy, Differs, Successor};
 use crate::settings::{
     AdaptiveLimitSettings, AlgorithmSettings, BulkheadSettings, CircuitBreakerSettings,
     DeadlineShedderSettings, FairShareSettings, KeyBy, KeySettings, PaceSettings, PressureSettings,
-    PrioritySettings, QueueDelaySettings, RateAlgorithm, RateLimitSettings, ThrottleSettings,
+    PrioritySettings, QueueDelaySettings, RateAlgorithm, RateLimitSettings, ShuffleShardedSettings,
+    ThrottleSettings,
 };
-use buttress::{Keyed, KeyedBuilder, SettingError};
+use buttress::{
+    BulkheadBuilder, Carried, Keyed, KeyedBuilder, SettingError, ShuffleSharding,
+    ShuffleShardingBuilder,
+};
 use std::fmt::Debug;
 
 /// Settings of a policy.
@@ -15,14 +19,27 @@ pub(crate) trait Kind: Clone + PartialEq + Debug + Send + Sync + 'static {
     /// What the file calls it.
     const NAME: &'static str;
 
+    /// Whether it looks at the process, and so is the same wherever it stands.
+    const OF_THE_PROCESS: bool = false;
+
     /// The policy. `name` is that of what it belongs to.
     fn make(&self, name: &'static str) -> Result<AnyPolicy, SettingError>;
 
-    /// Makes the policy that was made by `before` follow these settings, if that is possible while
-    /// calls run. `None` if it needs a new one.
-    fn adapt(&self, before: &Self, policy: &AnyPolicy) -> Adapted {
-        let _ = (before, policy);
-        None
+    /// What takes the place of the policy that was made by `before`.
+    fn successor(
+        &self,
+        before: &Self,
+        policy: &AnyPolicy,
+        name: &'static str,
+    ) -> Result<Successor, SettingError> {
+        let next = self.make(name)?;
+        Ok(Successor::of(policy, next, self.differs(before)))
+    }
+
+    /// What differs that is not followed while calls run.
+    fn differs(&self, before: &Self) -> Differs {
+        let _ = before;
+        Differs::default()
     }
 
     fn priority(&self) -> Option<&PrioritySettings> {
@@ -34,10 +51,12 @@ pub(crate) trait Kind: Clone + PartialEq + Debug + Send + Sync + 'static {
 
     /// The same, enforced.
     fn enforced(&self) -> Self;
-}
 
-/// What makes a policy follow new settings, once all else is well.
-pub(crate) type Adapted = Option<Box<dyn FnOnce()>>;
+    /// The same, without a bar in front.
+    fn without_priority(&self) -> Self {
+        self.clone()
+    }
+}
 
 macro_rules! shadow {
     () => {
@@ -59,6 +78,25 @@ macro_rules! priority {
         fn priority(&self) -> Option<&PrioritySettings> {
             self.priority.as_ref()?.on()
         }
+
+        fn without_priority(&self) -> Self {
+            Self {
+                priority: None,
+                ..self.clone()
+            }
+        }
+    };
+}
+
+macro_rules! keyed {
+    () => {
+        fn differs(&self, before: &Self) -> Differs {
+            Differs {
+                keys: self.key.by != before.key.by,
+                map: self.key != before.key || self.name != before.name,
+                algorithm: false,
+            }
+        }
     };
 }
 
@@ -74,6 +112,7 @@ macro_rules! named {
 
 impl Kind for PressureSettings {
     const NAME: &'static str = "pressure";
+    const OF_THE_PROCESS: bool = true;
     shadow!();
     priority!();
 
@@ -105,6 +144,7 @@ impl Kind for QueueDelaySettings {
 impl Kind for RateLimitSettings {
     const NAME: &'static str = "rate_limit";
     shadow!();
+    keyed!();
 
     fn make(&self, name: &'static str) -> Result<AnyPolicy, SettingError> {
         let builder = named!(self, self.builder(), name);
@@ -133,17 +173,27 @@ impl Kind for FairShareSettings {
         named!(self, builder, name).build().map(AnyOf::FairShare)
     }
 
-    fn adapt(&self, before: &Self, policy: &AnyPolicy) -> Adapted {
+    fn successor(
+        &self,
+        before: &Self,
+        policy: &AnyPolicy,
+        name: &'static str,
+    ) -> Result<Successor, SettingError> {
         let AnyOf::FairShare(shares) = policy else {
-            return None;
+            return Ok(Successor::Other(self.make(name)?, None));
         };
+        // It was checked when the file was, so the limit cannot be refused.
+        let (shares, limit) = (shares.clone(), *self.limit);
         let alike = Self {
             limit: before.limit,
             ..self.clone()
         };
-        let (shares, limit) = (shares.clone(), *self.limit);
-        // It was checked when the file was, so it cannot be refused.
-        (alike == *before).then(|| boxed(move || _ = shares.set_limit(limit)))
+        if alike == *before {
+            return Ok(Successor::same(move || _ = shares.set_limit(limit)));
+        }
+        let builder = self.builder(any_key(&self.by)?).counting_with(&shares);
+        let next = AnyOf::FairShare(named!(self, builder, name).build()?);
+        Ok(Successor::other(next, move || _ = shares.set_limit(limit)))
     }
 }
 
@@ -152,48 +202,66 @@ impl Kind for BulkheadSettings {
     shadow!();
     priority!();
 
+    keyed!();
+
     fn make(&self, name: &'static str) -> Result<AnyPolicy, SettingError> {
         let builder = named!(self, self.builder(), name);
         Ok(match (key_of(&self.key)?, &self.shuffle_sharded) {
             (Some(key), Some(sharded)) => {
-                let (all, each) = (*sharded.compartments, *sharded.per_key);
-                let mut builder = builder.shuffle_sharded(all, each, key);
-                if let Some(seed) = &sharded.seed {
-                    builder = builder.seed(**seed);
-                }
-                if let Some(missing) = &self.key.missing_key {
-                    builder = builder.missing_key(missing.means());
-                }
-                AnyOf::Sharded(builder.build()?)
+                AnyOf::Sharded(self.sharded(builder, sharded, key).build()?)
             }
             (Some(key), None) => AnyOf::BulkheadBy(keyed(builder.by(key), &self.key)?),
             (None, _) => AnyOf::Bulkhead(builder.build()?),
         })
     }
 
-    fn adapt(&self, before: &Self, policy: &AnyPolicy) -> Adapted {
-        let alike = Self {
-            limit: before.limit,
-            ..self.clone()
+    fn successor(
+        &self,
+        before: &Self,
+        policy: &AnyPolicy,
+        name: &'static str,
+    ) -> Result<Successor, SettingError> {
+        let next = self.make(name)?;
+        let (AnyOf::Sharded(known), AnyOf::Sharded(fresh)) = (policy, &next) else {
+            return Ok(Successor::of(policy, next, self.differs(before)));
         };
-        if alike != *before {
-            return None;
+        let fresh = fresh.clone();
+        let follow = |sharded: ShuffleSharding<AnyKey, Carried>| {
+            move || {
+                if let Some(settings) = fresh.compartments().first() {
+                    let all = sharded.compartments().iter();
+                    all.for_each(|slots| slots.follow(settings));
+                }
+            }
+        };
+        let (Some(key), Some(sharded)) = (key_of(&self.key)?, &self.shuffle_sharded) else {
+            return Ok(Successor::Other(next, None));
+        };
+        if !self.differs(before).map && self.shuffle_sharded == before.shuffle_sharded {
+            return Ok(Successor::same(follow(known.clone())));
         }
-        let limit = *self.limit;
-        match policy {
-            AnyOf::Bulkhead(slots) => {
-                let slots = slots.clone();
-                Some(boxed(move || _ = slots.set_limit(limit)))
-            }
-            AnyOf::Sharded(sharded) => {
-                let sharded = sharded.clone();
-                Some(boxed(move || {
-                    for slots in sharded.compartments() {
-                        let _ = slots.set_limit(limit);
-                    }
-                }))
-            }
-            _ => None,
+        let builder = named!(self, self.builder(), name);
+        let builder = self.sharded(builder, sharded, key).compartments_of(known);
+        let next = builder.build()?;
+        Ok(Successor::other(AnyOf::Sharded(next.clone()), follow(next)))
+    }
+}
+
+impl BulkheadSettings {
+    fn sharded(
+        &self,
+        builder: BulkheadBuilder<Carried>,
+        sharded: &ShuffleShardedSettings,
+        key: AnyKey,
+    ) -> ShuffleShardingBuilder<AnyKey, Carried> {
+        let (all, each) = (*sharded.compartments, *sharded.per_key);
+        let mut builder = builder.shuffle_sharded(all, each, key);
+        if let Some(seed) = &sharded.seed {
+            builder = builder.seed(**seed);
+        }
+        match &self.key.missing_key {
+            Some(missing) => builder.missing_key(missing.means()),
+            None => builder,
         }
     }
 }
@@ -202,6 +270,14 @@ impl Kind for AdaptiveLimitSettings {
     const NAME: &'static str = "adaptive_limit";
     shadow!();
     priority!();
+
+    fn differs(&self, before: &Self) -> Differs {
+        Differs {
+            keys: self.key.by != before.key.by,
+            map: self.key != before.key || self.name != before.name,
+            algorithm: self.algorithm != before.algorithm,
+        }
+    }
 
     fn make(&self, name: &'static str) -> Result<AnyPolicy, SettingError> {
         let algorithm = match self.algorithm.as_deref() {
@@ -224,6 +300,7 @@ impl Kind for AdaptiveLimitSettings {
 impl Kind for PaceSettings {
     const NAME: &'static str = "pace";
     shadow!();
+    keyed!();
 
     fn make(&self, name: &'static str) -> Result<AnyPolicy, SettingError> {
         let builder = named!(self, self.builder(), name);
@@ -237,6 +314,7 @@ impl Kind for PaceSettings {
 impl Kind for CircuitBreakerSettings {
     const NAME: &'static str = "circuit_breaker";
     shadow!();
+    keyed!();
 
     fn make(&self, name: &'static str) -> Result<AnyPolicy, SettingError> {
         let builder = self.builder(name);
@@ -250,6 +328,7 @@ impl Kind for CircuitBreakerSettings {
 impl Kind for ThrottleSettings {
     const NAME: &'static str = "throttle";
     shadow!();
+    keyed!();
 
     fn make(&self, name: &'static str) -> Result<AnyPolicy, SettingError> {
         let builder = named!(self, self.builder(), name);
@@ -258,10 +337,6 @@ impl Kind for ThrottleSettings {
             None => AnyOf::Throttle(builder.build()?),
         })
     }
-}
-
-fn boxed(adapt: impl FnOnce() + 'static) -> Box<dyn FnOnce()> {
-    Box::new(adapt)
 }
 
 fn key_of(settings: &KeySettings) -> Result<Option<AnyKey>, SettingError> {

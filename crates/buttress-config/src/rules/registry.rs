@@ -1,5 +1,5 @@
 use super::kinds::Kind;
-use crate::policy::{AnyOf, Barred, Managed};
+use crate::policy::{AnyPolicy, Barred, Managed, Successor};
 use crate::upstream::AnyRepeats;
 use buttress::coalesce::SameRequest;
 use buttress::{Coalesce, Hedge, Retry, SettingError, Shadow, StaleIfError};
@@ -102,18 +102,13 @@ impl<'a> Maker<'a> {
         });
         let policy = match known {
             Some((_, policy, old)) if *old == enforced => policy.clone(),
-            Some((_, policy, old)) => {
-                if let Some(change) = enforced.adapt(old, policy.policy().policy()) {
-                    self.changes.push(change);
-                    policy.clone()
-                } else {
-                    let next = make(&enforced, name)?;
-                    carry_over(&next, policy);
-                    self.switch(&next, policy.is_enforced());
-                    next
-                }
+            Some((_, policy, old)) => self.successor(&enforced, old, policy, name)?,
+            None => {
+                let known = self
+                    .elsewhere(&enforced)
+                    .map_or_else(|| enforced.make(name), Ok);
+                barred(&enforced, known?)?
             }
-            None => make(&enforced, name)?,
         };
         // A switch by hand stays, until the file says something new.
         if known.is_none_or(|(entry, ..)| entry.shadow != settings.shadow()) {
@@ -126,6 +121,53 @@ impl<'a> Maker<'a> {
         };
         self.made.entries.insert(id, entry);
         Ok(policy)
+    }
+
+    /// A policy of the process that was known by another name, since its bar or its shadow was part of
+    /// that.
+    fn elsewhere<K: Kind>(&self, settings: &K) -> Option<AnyPolicy> {
+        let wanted = K::OF_THE_PROCESS.then(|| settings.without_priority())?;
+        self.before.entries.values().find_map(|entry| {
+            let known = entry.settings.downcast_ref::<K>()?.without_priority();
+            match &entry.handle {
+                Handle::Policy(_, policy) if known == wanted => {
+                    Some(policy.policy().policy().clone())
+                }
+                _ => None,
+            }
+        })
+    }
+
+    /// What takes the place of a policy whose settings changed: of it, and of the bar in front of it.
+    fn successor<K: Kind>(
+        &mut self,
+        settings: &K,
+        before: &K,
+        managed: &Managed,
+        name: &'static str,
+    ) -> Result<Managed, SettingError> {
+        let policy = managed.policy().policy();
+        let next = if settings.without_priority() == before.without_priority() {
+            policy.clone()
+        } else {
+            match settings.successor(before, policy, name)? {
+                Successor::Same(change) if settings.priority() == before.priority() => {
+                    self.changes.push(change);
+                    return Ok(managed.clone());
+                }
+                Successor::Same(change) => {
+                    self.changes.push(change);
+                    policy.clone()
+                }
+                Successor::Other(next, change) => {
+                    self.changes.extend(change);
+                    next
+                }
+            }
+        };
+        let next = barred(settings, next)?;
+        self.switch(&next, managed.is_enforced());
+        Ok(next)
     }
 
     /// The same for what is no policy.
@@ -168,18 +210,77 @@ impl<'a> Maker<'a> {
     }
 }
 
-fn make<K: Kind>(settings: &K, name: &'static str) -> Result<Managed, SettingError> {
-    let policy = settings.make(name)?;
+fn barred<K: Kind>(settings: &K, policy: AnyPolicy) -> Result<Managed, SettingError> {
     Ok(Shadow::new(match settings.priority() {
         Some(priority) => Barred::Prioritized(priority.builder(policy).build()?),
         None => Barred::Plain(policy),
     }))
 }
 
-/// What new settings don't make less true: a callee that is being left alone is left alone.
-fn carry_over(next: &Managed, before: &Managed) {
-    let (next, before) = (next.policy().policy(), before.policy().policy());
-    if let (AnyOf::Breaker(next), AnyOf::Breaker(before)) = (next, before) {
-        next.take_over(before);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::AnyOf;
+    use crate::settings::{PressureSettings, PrioritySettings, Switch};
+    use crate::source::At;
+    use buttress::shed::Reading;
+    use buttress::{Now, Policy, Pressure};
+    use http::Request;
+
+    /// One whose process uses as much as no other.
+    async fn busy() -> AnyPolicy {
+        let reading = |_| Reading {
+            cpu: Some(0.125),
+            memory: None,
+        };
+        let pressure = Pressure::builder().source(reading).build().unwrap();
+        let now = Now::at(tokio::time::Instant::now().into_std());
+        let _ = pressure.admit(&Request::new(()), &now);
+        tokio::task::yield_now().await;
+        AnyOf::Pressure(pressure)
+    }
+
+    fn cpu(policy: &Managed) -> Option<f64> {
+        match policy.policy().policy() {
+            AnyOf::Pressure(pressure) => pressure.reading().cpu,
+            _ => None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_policy_of_the_process_stays_the_same_when_only_its_bar_or_its_shadow_changes() {
+        let plain = PressureSettings::default();
+        let mut before = Registry::default();
+        let known = barred(&plain, busy().await).unwrap();
+        known.enforce();
+        let entry = Entry {
+            settings: Arc::new(plain.clone()),
+            shadow: false,
+            handle: Handle::Policy("pressure", known.clone()),
+        };
+        before.entries.insert("process/pressure".into(), entry);
+        let prioritized = PressureSettings {
+            priority: Some(At::new(Switch::On(PrioritySettings::default()))),
+            ..plain.clone()
+        };
+        let shadow = PressureSettings {
+            shadow: Some(At::new(true)),
+            ..plain.clone()
+        };
+        let mut maker = Maker::new(&before);
+        let mut made = |id: &str, settings| maker.policy(id.into(), "pressure", settings).unwrap();
+        let with_bar = made("with a bar", &prioritized);
+        let in_shadow = made("in shadow", &shadow);
+        let other = PressureSettings {
+            seed: Some(At::new(1)),
+            ..plain
+        };
+        let other = made("other", &other);
+        maker.finish().1.into_iter().for_each(|change| change());
+        assert_eq!(cpu(&with_bar), Some(0.125));
+        assert!(with_bar.policy().height().is_some());
+        assert_eq!(cpu(&in_shadow), Some(0.125));
+        assert!(!in_shadow.is_enforced() && with_bar.is_enforced() && known.is_enforced());
+        assert_eq!(cpu(&other), None);
     }
 }

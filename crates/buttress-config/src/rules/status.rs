@@ -6,8 +6,8 @@ use crate::settings::{
     QueueDelaySettings, RateLimitSettings, RetrySettings, Setting, StaleIfErrorSettings,
     ThrottleSettings,
 };
-use buttress::RateLimitSnapshot;
 use buttress::circuit_breaker::{Snapshot, Tally};
+use buttress::{CircuitState, RateLimitSnapshot};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -133,7 +133,18 @@ fn policy_details(policy: &AnyPolicy) -> Value {
         AnyOf::BulkheadBy(keyed) => json!({ "keys": keyed.keys() }),
         AnyOf::AdaptiveBy(keyed) => json!({ "keys": keyed.keys() }),
         AnyOf::PaceBy(keyed) => json!({ "keys": keyed.keys() }),
-        AnyOf::BreakerBy(keyed) => json!({ "keys": keyed.keys() }),
+        AnyOf::BreakerBy(keyed) => {
+            let states: Map<String, Value> = keyed
+                .states()
+                .into_iter()
+                .map(|(state, keys)| (state.name().to_owned(), keys.into()))
+                .collect();
+            json!({
+                "keys": keyed.keys(),
+                "states": states,
+                "by_hand": keyed.mode().map(CircuitState::name),
+            })
+        }
         AnyOf::ThrottleBy(keyed) => json!({ "keys": keyed.keys() }),
         AnyOf::FairShare(shares) => {
             json!({ "limit": shares.limit(), "in_flight": shares.in_flight() })

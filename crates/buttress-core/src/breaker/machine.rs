@@ -55,6 +55,17 @@ impl Machine {
         }
     }
 
+    /// One of many, in the same mode.
+    pub(super) fn for_a_key(&self) -> Self {
+        let own = Self::new(Arc::clone(&self.settings), true);
+        let mode = self.word().mode();
+        if mode != Mode::Automatic {
+            let word = Word::START.next(mode, Phase::Closed);
+            own.word.store(word.0, Release);
+        }
+        own
+    }
+
     #[inline]
     pub(super) fn word(&self) -> Word {
         Word(self.word.load(Acquire))

@@ -94,13 +94,14 @@ impl Breaker {
         Checked::new(name, settings, Some(Box::new(listener))).map(Self::with)
     }
 
-    /// A breaker with the same settings and a state of its own, for one of many keys. It logs its
+    /// A breaker with the same settings and a state of its own, for one of many keys. If this one is
+    /// in a mode by hand, it begins in that; else it is closed. It logs its
     /// changes as details only, since how many keys there are is up to the callers. The settings
     /// are shared, so it costs less than half a kilobyte, and two bits for each call of a count
     /// window.
     pub fn fresh(&self) -> Self {
         Self {
-            machine: Arc::new(Machine::new(Arc::clone(&self.machine.settings), true)),
+            machine: Arc::new(self.machine.for_a_key()),
         }
     }
 

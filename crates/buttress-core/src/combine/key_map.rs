@@ -34,7 +34,7 @@ impl<P> KeyMap<P> {
             shards: (0..shards)
                 .map(|index| RwLock::new(Shard::new(capacity(index))))
                 .collect(),
-            digester: Digester::new(),
+            digester: Digester::of_this_process(),
         }
     }
 
@@ -55,6 +55,35 @@ impl<P> KeyMap<P> {
     /// How many keys there is room for. Slow as well.
     pub(super) fn capacity(&self) -> usize {
         self.shards.iter().map(|shard| shard.read().capacity).sum()
+    }
+
+    /// Shows the states that are remembered, one part of the map after the other. What comes to a part
+    /// that has been seen is not seen.
+    pub(super) fn each(&self, mut show: impl FnMut(&P)) {
+        for shard in &self.shards {
+            let shard = shard.read();
+            for entry in &shard.entries {
+                show(&entry.state);
+            }
+        }
+    }
+
+    /// Remembers the keys of another map that has the same kind of keys, with states made of theirs
+    /// if there are any, as far as there is room. A key that is known already stays as it is.
+    pub(super) fn take_over<Q>(&self, before: &KeyMap<Q>, next: impl Fn(&Q) -> Option<P>) {
+        for shard in &before.shards {
+            let shard = shard.read();
+            for entry in &shard.entries {
+                let mut own = self.shard(entry.digest).write();
+                let has_room = own.entries.len() < own.capacity;
+                if has_room
+                    && own.find(entry.digest).is_none()
+                    && let Some(state) = next(&entry.state)
+                {
+                    own.push(entry.digest, state);
+                }
+            }
+        }
     }
 
     /// Shows the state of a key that is remembered.

@@ -6,6 +6,7 @@ use crate::now::Now;
 use crate::policy::{Admission, PerKey, Policy};
 use crate::rejection::{Reason, Rejection};
 use crate::setting::{SettingError, check_name, check_range};
+use parking_lot::{Mutex, RwLock};
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -32,10 +33,16 @@ use std::time::Instant;
 /// ```
 pub struct Keyed<K, P> {
     key: K,
-    make: Arc<dyn Fn() -> P + Send + Sync>,
+    make: RwLock<Make<P>>,
+    /// Held by whoever changes all policies.
+    change: Mutex<()>,
     map: KeyMap<P>,
     missing: MissingKeys,
 }
+
+/// What makes the policy of a key that is new. It is asked under the lock of the key's part of the
+/// map.
+type Make<P> = Arc<dyn Fn() -> P + Send + Sync>;
 
 impl<K, P> Keyed<K, P> {
     /// One policy for each key, made by `make` when the key is first met. Its name is `"keyed"`,
@@ -43,7 +50,8 @@ impl<K, P> Keyed<K, P> {
     pub fn new(key: K, make: impl Fn() -> P + Send + Sync + 'static) -> Self {
         Self {
             key,
-            make: Arc::new(make),
+            make: RwLock::new(Arc::new(make)),
+            change: Mutex::new(()),
             map: KeyMap::new(DEFAULT_MAX_KEYS),
             missing: MissingKeys::new("keyed"),
         }
@@ -92,6 +100,48 @@ impl<K, P> Keyed<K, P> {
         self.len() == 0
     }
 
+    /// A policy as the next new key gets it.
+    pub fn for_a_new_key(&self) -> P {
+        let make = Arc::clone(&self.make.read());
+        make()
+    }
+
+    /// The policies of the keys that are remembered now, as handles, in no order. While calls come,
+    /// the newest may not be among them.
+    pub fn policies(&self) -> Vec<P>
+    where
+        P: Clone,
+    {
+        let mut policies = Vec::with_capacity(self.len());
+        self.map.each(|policy| policies.push(policy.clone()));
+        policies
+    }
+
+    /// Changes the policies of all keys while calls run: each of those that there are is shown to
+    /// `each`, which changes it, and `make` makes those of the keys that are new from now on. None is
+    /// left out: what comes meanwhile is made by `make` or shown to `each`.
+    ///
+    /// It is for policies whose clones share their state. No lock of the map is held while `each`
+    /// runs. Of two changes at once, one waits for the other.
+    pub fn change(&self, make: impl Fn() -> P + Send + Sync + 'static, each: impl FnMut(&P))
+    where
+        P: Clone,
+    {
+        let _one_at_a_time = self.change.lock();
+        // First, so that what is not among the policies yet is made by the new one.
+        *self.make.write() = Arc::new(make);
+        self.policies().iter().for_each(each);
+    }
+
+    /// Remembers the keys that another one remembers, each with what `next` makes of its policy, as
+    /// far as there is room. Of a policy from which it makes nothing, the key is not remembered.
+    ///
+    /// It is for one that has yet to be called, and whose keys are the same as the other one's. What
+    /// `next` does must be short, and must not ask either of the two.
+    pub fn take_over<J, Q>(&self, before: &Keyed<J, Q>, next: impl Fn(&Q) -> Option<P>) {
+        self.map.take_over(&before.map, next);
+    }
+
     /// What the call is told apart by: `Ok(None)` if it has no key and passes all the same.
     #[inline]
     fn digest<C: ?Sized>(&self, call: &C) -> Result<Option<Digest>, Rejection>
@@ -122,7 +172,7 @@ impl<C: ?Sized, K: Key<C>, P: PerKey<C>> Policy<C> for Keyed<K, P> {
         };
         let answer = self.map.get_or_make(
             digest,
-            &*self.make,
+            || self.for_a_new_key(),
             |policy| policy.retention(now),
             |policy| policy.admit(call, now),
         );

@@ -245,3 +245,93 @@ fn an_update_keeps_what_it_carries_over() {
     policy.revoke(permit, &());
     assert_eq!(slots.taken(), 0);
 }
+
+#[test]
+fn a_change_is_for_the_keys_that_there_are_and_for_those_that_come() {
+    let now = Now::at(start());
+    let slots = |limit| Slots::new(limit).unwrap();
+    let (one, two) = (slots(1), slots(2));
+    let keyed = Keyed::new(by_fn(tenant), move || one.fresh());
+    let held = admitted(keyed.admit(&1, &now));
+    let enters = |key| admitted(keyed.admit(&key, &now));
+    assert!(enters(1).is_none());
+    let next = two.clone();
+    keyed.change(move || next.fresh(), |slots| slots.follow(&two));
+    let (second, other) = (enters(1), (enters(2), enters(2)));
+    assert!(second.is_some() && enters(1).is_none(), "two, not three");
+    assert!(other.0.is_some() && other.1.is_some() && enters(2).is_none());
+    assert_eq!(keyed.for_a_new_key().limit(), 2);
+    let mut taken: Vec<_> = keyed.policies().iter().map(Slots::taken).collect();
+    taken.sort_unstable();
+    assert_eq!(taken, [2, 2]);
+    drop((held, second, other));
+}
+
+#[test]
+fn no_key_that_comes_during_a_change_is_left_out() {
+    let now = start();
+    let keyed = Keyed::new(by_fn(tenant), || Slots::new(1).unwrap().fresh());
+    for round in 2..50 {
+        let next = Slots::new(round).unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..2 {
+                let keyed = &keyed;
+                scope.spawn(move || {
+                    for key in 0..200 {
+                        let key = (round * 2 + thread) * 1_000 + key;
+                        drop(keyed.admit(&key, &Now::at(now)));
+                    }
+                });
+            }
+            let template = next.clone();
+            keyed.change(move || template.fresh(), |slots| slots.follow(&next));
+        });
+        let policies = keyed.policies();
+        assert!(policies.iter().all(|slots| slots.limit() == round));
+    }
+    assert_eq!(keyed.len(), 48 * 2 * 200);
+}
+
+#[test]
+fn what_is_taken_over_is_known_by_the_same_keys() {
+    let now = Now::at(start());
+    let slots = Slots::new(1).unwrap();
+    let template = slots.clone();
+    let before = Keyed::new(by_fn(tenant), move || template.fresh());
+    let held = admitted(before.admit(&1, &now));
+    drop(before.admit(&2, &now));
+    let after = Keyed::new(by_fn(tenant), move || slots.fresh());
+    let after = after.max_keys(1).unwrap();
+    after.take_over(&before, |slots: &Slots| {
+        (slots.taken() > 0).then(|| slots.clone())
+    });
+    assert_eq!(after.len(), 1);
+    assert!(refused(after.admit(&1, &now)).is_some(), "it is held");
+    drop(held);
+    assert!(admitted(after.admit(&1, &now)).is_some());
+}
+
+#[test]
+fn a_changed_rate_limit_begins_with_what_was_taken() {
+    let now = start();
+    let taken = |limit: &RateLimiter, calls| {
+        (0..calls).all(|_| admitted(limit.admit(&(), &Now::at(now))).is_some())
+    };
+    for (burst, next_burst, calls, left) in [(4, 6, 3, 3), (4, 2, 3, 0), (4, 6, 0, 6), (9, 3, 2, 1)]
+    {
+        let before = per_second(burst);
+        assert!(taken(&before, calls));
+        let next = per_second(next_burst);
+        next.take_over(&before, &Now::at(now));
+        assert!(taken(&next, left), "{burst} {next_burst} {calls}");
+        assert!(refused(next.admit(&(), &Now::at(now))).is_some());
+    }
+    // What has come free since does not count.
+    let before = per_second(4);
+    assert!(taken(&before, 4));
+    let next = RateLimiter::new(SlidingWindow::new(4, SECOND).unwrap());
+    let later = Now::at(now + 3 * SECOND);
+    next.take_over(&before, &later);
+    let admits = || admitted(next.admit(&(), &later)).is_some();
+    assert!((0..3).all(|_| admits()) && !admits());
+}

@@ -110,6 +110,14 @@ impl<K> FairShare<K> {
         Ok(self)
     }
 
+    /// Counts its calls together with those of another one, and has that one's limit from now on,
+    /// which is changed for both. For other settings than the limit, while calls run.
+    pub fn counting_with<J>(mut self, other: &FairShare<J>) -> Self {
+        self.shared = Arc::clone(&other.shared);
+        self.secret = other.secret;
+        self
+    }
+
     /// Changes the limit while calls run. A lower one interrupts nobody.
     ///
     /// # Errors

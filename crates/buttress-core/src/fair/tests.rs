@@ -178,3 +178,18 @@ fn threads_never_exceed_the_limit_and_lose_nothing() {
     });
     assert_eq!(fair.taken(), 0);
 }
+
+#[test]
+fn one_with_other_settings_counts_the_calls_that_there_are() {
+    let before = fair(100);
+    let noisy = greedy(&before, 1);
+    let after = fair(10).largest_share(0.8).unwrap().counting_with(&before);
+    assert_eq!((after.limit(), after.taken()), (100, 70));
+    let more = greedy(&after, 1);
+    assert_eq!(more.len(), 10, "80 in all");
+    assert!(enter(&before, 1).is_none());
+    after.set_limit(80).unwrap();
+    assert!(enter(&after, 2).is_none(), "no more than the limit");
+    drop((noisy, more));
+    assert_eq!((before.taken(), after.taken()), (0, 0));
+}

@@ -67,6 +67,10 @@ impl Limit for Aimd {
         self.limit as u32
     }
 
+    fn begin_at(&mut self, limit: u32) {
+        self.limit = self.bounds.clamp(f64::from(limit));
+    }
+
     fn update(&mut self, sample: &Sample, _: Instant) -> u32 {
         let next = if sample.dropped || sample.mean > self.too_slow {
             (self.limit * self.backoff).floor()

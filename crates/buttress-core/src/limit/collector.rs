@@ -69,6 +69,11 @@ impl<L: Limit> Collector<L> {
         look(&self.window.lock().algorithm)
     }
 
+    /// Goes by another algorithm from the next sample on.
+    pub(super) fn exchange(&self, algorithm: L) {
+        self.window.lock().algorithm = algorithm;
+    }
+
     /// Whether a call that started at `started` and ended at `now` should try to
     /// [close](Self::close) the window.
     #[inline]

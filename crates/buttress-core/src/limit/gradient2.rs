@@ -146,6 +146,10 @@ impl Limit for Gradient2 {
         self.limit as u32
     }
 
+    fn begin_at(&mut self, limit: u32) {
+        self.limit = self.bounds.clamp(f64::from(limit));
+    }
+
     fn update(&mut self, sample: &Sample, now: Instant) -> u32 {
         if sample.dropped && !self.published {
             self.limit = self.bounds.clamp(self.limit * 0.9);

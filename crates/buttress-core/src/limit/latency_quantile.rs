@@ -335,6 +335,10 @@ impl Limit for LatencyQuantile {
         self.limit as u32
     }
 
+    fn begin_at(&mut self, limit: u32) {
+        self.limit = self.bounds.clamp(f64::from(limit));
+    }
+
     fn update(&mut self, sample: &Sample, now: Instant) -> u32 {
         let next = self.bounds.clamp(self.next(sample, now));
         self.skip = (next / self.limit - 1.0).abs() > A_CHANGE;

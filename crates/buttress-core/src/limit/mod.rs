@@ -106,6 +106,13 @@ pub trait Limit {
         None
     }
 
+    /// Begins with this limit, or with the nearest one that is allowed, where it has not seen a sample
+    /// yet: for an algorithm that takes the place of another one while calls run. By default it begins
+    /// with its own.
+    fn begin_at(&mut self, limit: u32) {
+        let _ = limit;
+    }
+
     /// Whether the settings make sense. It is asked once, when a policy is built on it.
     ///
     /// # Errors

@@ -94,6 +94,22 @@ impl<L: Limit + Clone, K: Clone> AdaptiveSlots<L, K> {
         self.shared().collector.with_algorithm(L::clone)
     }
 
+    /// Has the waiting room and the name of others from now on, while calls run; see
+    /// [`Slots::follow`]. The limit stays, and what was learnt.
+    pub fn follow<M, J>(&self, others: &AdaptiveSlots<M, J>) {
+        self.slots.follow_room(&others.slots);
+    }
+
+    /// Goes by another algorithm from now on, while calls run. They stay counted. It begins with the
+    /// limit that there is, or the nearest that it allows, and has everything else to learn.
+    pub fn go_by(&self, mut algorithm: L) {
+        algorithm.begin_at(self.limit());
+        let limit = algorithm.limit().max(1);
+        self.shared().collector.exchange(algorithm);
+        // A limit of 0 is the one thing that it refuses.
+        let _ = self.slots.set_limit(limit);
+    }
+
     fn with(slots: Slots<K>, algorithm: L) -> Self {
         let lanes = slots.shelves();
         let shared = Arc::new(Shared {

@@ -167,6 +167,10 @@ impl Limit for Vegas {
         self.limit as u32
     }
 
+    fn begin_at(&mut self, limit: u32) {
+        self.limit = self.bounds.clamp(f64::from(limit));
+    }
+
     fn update(&mut self, sample: &Sample, now: Instant) -> u32 {
         let latency = sample.mean.as_secs_f64();
         let in_flight = f64::from(sample.in_flight);

@@ -40,12 +40,12 @@ pub struct Pacer<L = Blind> {
     look: L,
 }
 
+#[derive(Debug)]
 struct Shared {
-    settings: Settings,
     line: Mutex<Line>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Settings {
     name: &'static str,
     interval: Duration,
@@ -54,8 +54,9 @@ struct Settings {
 }
 
 /// Tickets are numbered in the order in which they came.
-#[derive(Default)]
+#[derive(Debug)]
 struct Line {
+    settings: Settings,
     /// When the next call may go.
     next: Option<Instant>,
     tickets: BTreeMap<u64, Option<Waker>>,
@@ -98,7 +99,7 @@ impl<L> Pacer<L> {
         let settings = Settings {
             places,
             longest_wait,
-            ..self.shared.settings
+            ..self.settings()
         };
         Ok(Self::with(settings, self.look))
     }
@@ -112,7 +113,7 @@ impl<L> Pacer<L> {
         let name = check_name("named", name)?;
         let settings = Settings {
             name,
-            ..self.shared.settings
+            ..self.settings()
         };
         Ok(Self::with(settings, self.look))
     }
@@ -130,7 +131,28 @@ impl<L> Pacer<L> {
     where
         L: Clone,
     {
-        Self::with(self.shared.settings, self.look.clone())
+        Self::with(self.settings(), self.look.clone())
+    }
+
+    /// Goes by the settings of another one from now on, while calls run: its pace, its waiting room and
+    /// its name. Those that wait go at the new pace, but none waits longer than it might have before;
+    /// they stay also if there is no room any more. The next call goes when it would have, or an
+    /// interval of the new pace from now if that is earlier.
+    pub fn follow<M>(&self, other: &Pacer<M>, now: &Now) {
+        let settings = other.settings();
+        let mut line = self.shared.line.lock();
+        line.settings = settings;
+        let soon = now.instant().checked_add(settings.interval);
+        line.next = match (line.next, soon) {
+            (Some(next), Some(soon)) => Some(next.min(soon)),
+            (next, _) => next,
+        };
+        // It may be waiting for a later time.
+        let first = line.take_first_waker();
+        drop(line);
+        if let Some(waker) = first {
+            waker.wake();
+        }
     }
 
     /// How many calls wait.
@@ -138,10 +160,19 @@ impl<L> Pacer<L> {
         self.shared.line.lock().tickets.len()
     }
 
+    fn settings(&self) -> Settings {
+        self.shared.line.lock().settings
+    }
+
     fn with(settings: Settings, look: L) -> Self {
-        let line = Mutex::default();
+        let line = Mutex::new(Line {
+            settings,
+            next: None,
+            tickets: BTreeMap::new(),
+            issued: 0,
+        });
         Self {
-            shared: Arc::new(Shared { settings, line }),
+            shared: Arc::new(Shared { line }),
             look,
         }
     }
@@ -153,9 +184,9 @@ impl<C: ?Sized, L: Look<C>> Policy<C> for Pacer<L> {
 
     fn admit(&self, call: &C, now: &Now) -> Admission<(), PaceTurn> {
         let at = now.instant();
-        let settings = &self.shared.settings;
         let deadline = self.look.deadline(call);
         let mut line = self.shared.line.lock();
+        let settings = line.settings;
         let next = line.next.map_or(at, |next| next.max(at));
         let ahead = line.tickets.len();
         if ahead == 0 && next == at {
@@ -228,8 +259,8 @@ impl<C: ?Sized, L: Look<C>> PerKey<C> for Pacer<L> {
 impl<L> fmt::Debug for Pacer<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pacer")
-            .field("name", &self.shared.settings.name)
-            .field("interval", &self.shared.settings.interval)
+            .field("name", &self.settings().name)
+            .field("interval", &self.settings().interval)
             .field("waiting", &self.waiting())
             .finish_non_exhaustive()
     }
@@ -253,7 +284,7 @@ impl PaceTurn {
             return Poll::Pending;
         };
         if self.deadline.is_some_and(|deadline| deadline <= now) {
-            let name = self.shared.settings.name;
+            let name = self.shared.line.lock().settings.name;
             self.leave();
             return Poll::Ready(Err(Rejection::new(Reason::DeadlinePassed, name)));
         }
@@ -268,15 +299,15 @@ impl PaceTurn {
         let is_first = line.is_first(ticket);
         let is_due = is_first && next <= now;
         if !line.tickets.contains_key(&ticket) || (waited_too_long && !is_due) {
+            let name = line.settings.name;
             drop(line);
             held_up.into_iter().flatten().for_each(Waker::wake);
-            let name = self.shared.settings.name;
             self.leave();
             return Poll::Ready(Err(Rejection::new(Reason::WaitedTooLong, name)));
         }
         if is_due {
             line.tickets.remove(&ticket);
-            line.next = self.shared.settings.after(next, now);
+            line.next = line.settings.after(next, now);
             self.ticket = None;
             let successor = line.take_first_waker();
             drop(line);

@@ -290,3 +290,35 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn those_that_wait_go_at_the_new_pace() {
+    let second = Duration::from_secs(1);
+    let minute = 60 * second;
+    let pace = |calls| Pacer::new(calls, minute).and_then(|pace| pace.waiting_room(9, 3 * minute));
+    let pacer = pace(1).unwrap();
+    let mut now = start();
+    let admit = |now| pacer.admit(&(), &Now::at(now));
+    assert!(matches!(admit(now), Admission::Admitted(())));
+    let mut waiters: Vec<_> = (0..2)
+        .map(|number| match admit(now) {
+            Admission::Wait(turn) => Waiter::new(turn, number, now),
+            _ => panic!("it must wait"),
+        })
+        .collect();
+    now += second;
+    // Faster: the first one is told, and goes an interval from now.
+    pacer.follow(&pace(60).unwrap(), &Now::at(now));
+    assert!(waiters[0].was_woken());
+    assert!(waiters[0].poll(now).is_pending());
+    now += second;
+    assert!(waiters[0].wants_to_be_polled(now));
+    assert!(waiters[0].poll(now).is_ready());
+    // Slower, and nobody else may wait.
+    pacer.follow(&Pacer::new(6, minute).unwrap(), &Now::at(now));
+    assert!(matches!(admit(now), Admission::Refused(_)));
+    now += second;
+    assert!(matches!(waiters[1].poll(now), Poll::Ready(Ok(()))));
+    assert!(matches!(admit(now + 9 * second), Admission::Refused(_)));
+    assert!(matches!(admit(now + 10 * second), Admission::Admitted(())));
+}

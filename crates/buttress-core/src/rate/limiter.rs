@@ -163,6 +163,23 @@ impl<A: RateAlgorithm, W> RateLimiter<A, W> {
         }
     }
 
+    /// Begins with what another one has given away and not got back yet, as far as its own limit goes:
+    /// for a limit that changes while it is in use. Calls that wait for their turn in the other one
+    /// come when it is, and are not taken twice. Returns whether there was anything.
+    pub fn take_over<B: RateAlgorithm, V>(&self, before: &RateLimiter<B, V>, now: &Now) -> bool {
+        let algorithm = &before.settings.algorithm;
+        let at = before.settings.since_anchor(now);
+        let (left, _) = algorithm.left(&before.state, at);
+        let given = algorithm.limit().saturating_sub(left);
+        let own = &self.settings.algorithm;
+        let Some(given) = NonZeroU32::new(given.min(own.limit())) else {
+            return false;
+        };
+        // If others were quicker, they have taken it.
+        let _ = own.take(&self.state, given, self.settings.since_anchor(now));
+        true
+    }
+
     fn with(settings: Settings<A, W>) -> Self {
         Self {
             settings: Arc::new(settings),

@@ -57,6 +57,18 @@ impl<K, L> ShuffleSharding<K, L> {
         }
     }
 
+    /// With the compartments of another one, as far as it has as many, so that calls under way there
+    /// are counted: for other settings while calls run.
+    pub fn with_compartments_of<J>(mut self, other: &ShuffleSharding<J, L>) -> Self
+    where
+        L: Clone,
+    {
+        for (own, theirs) in self.compartments.iter_mut().zip(&other.compartments) {
+            *own = theirs.clone();
+        }
+        self
+    }
+
     /// What becomes of a call that has no key.
     pub fn missing_key(mut self, missing: MissingKeyMeans) -> Self {
         self.missing.means = missing;

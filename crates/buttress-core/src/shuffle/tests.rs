@@ -107,3 +107,18 @@ fn a_call_without_a_key_is_treated_as_was_said() {
     assert!(matches!(held, Admission::Admitted(Some(_))));
     assert!(matches!(shared.admit(&2, &now()), Admission::Refused(_)));
 }
+
+#[test]
+fn one_with_other_settings_counts_the_calls_in_the_compartments_that_there_are() {
+    let before = sharded();
+    let held: Vec<_> = (0..100).map(|key| enter(&before, key)).collect();
+    assert_eq!(before.taken(), 32, "all compartments are full");
+    let key = by_fn(|call: &u32| Ok(*call));
+    let shards = Shards::new(9, 3).unwrap().seed(1);
+    let after = ShuffleSharding::new(key, shards, &Slots::new(4).unwrap());
+    let after = after.with_compartments_of(&before);
+    let more: Vec<_> = (0..100).filter_map(|key| enter(&after, key)).collect();
+    assert_eq!((more.len(), after.taken()), (4, 36), "the ninth is new");
+    drop((held, more));
+    assert_eq!((before.taken(), after.taken()), (0, 0));
+}

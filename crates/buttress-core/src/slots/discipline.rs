@@ -105,6 +105,16 @@ impl Order {
         }
     }
 
+    pub(super) fn discipline(&self) -> Discipline {
+        self.discipline
+    }
+
+    /// Goes by another discipline from now on. Since when somebody has been waiting stays known.
+    pub(super) fn follow(&mut self, discipline: Discipline) {
+        self.discipline = discipline;
+        self.shortest = Shortest::default();
+    }
+
     /// The queue in which somebody of that criticality's rank waits.
     pub(super) fn queue(&self, rank: usize) -> usize {
         match self.discipline {

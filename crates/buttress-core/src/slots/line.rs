@@ -46,6 +46,7 @@ struct Node {
     previous: Option<u32>,
     next: Option<u32>,
     queue: u8,
+    rank: u8,
     since: Option<Instant>,
     state: State,
 }
@@ -83,14 +84,13 @@ impl Line {
 
     /// Stands at the end.
     pub(super) fn push(&mut self, rank: usize, now: Instant) -> Place {
-        let queue = self.order.queue(rank);
         self.order.joined(now);
-        let last = self.queues[queue].last;
         let node = Node {
-            previous: last,
+            previous: None,
             next: None,
+            queue: 0,
             // Below 4.
-            queue: queue as u8,
+            rank: rank as u8,
             since: self.order.judges_waits().then_some(now),
             state: State::Waiting(None),
         };
@@ -103,13 +103,43 @@ impl Line {
             // At most a million waiters and 2³² − 1 slots; memory ends before indices do.
             (self.nodes.len() - 1) as u32
         };
+        self.link(index);
+        self.len += 1;
+        Place(index)
+    }
+
+    /// Puts a node at the end of the queue of its rank.
+    fn link(&mut self, index: u32) {
+        let queue = self
+            .order
+            .queue(usize::from(self.nodes[index as usize].rank));
+        let last = self.queues[queue].last.replace(index);
         match last {
             Some(last) => self.nodes[last as usize].next = Some(index),
             None => self.queues[queue].first = Some(index),
         }
-        self.queues[queue].last = Some(index);
-        self.len += 1;
-        Place(index)
+        let node = &mut self.nodes[index as usize];
+        // Below 4, like the rank.
+        (node.previous, node.next, node.queue) = (last, None, queue as u8);
+    }
+
+    /// Goes by another discipline. Who waits already is served by it, too, except that it looks at
+    /// the waits only of those who come from now on.
+    pub(super) fn follow(&mut self, discipline: Discipline) {
+        if self.order.discipline() == discipline {
+            return;
+        }
+        self.order.follow(discipline);
+        // From one queue for each criticality to one for all or back: the order in which they would
+        // have been served is that in which they line up.
+        let queues = std::mem::take(&mut self.queues);
+        for queue in queues.into_iter().rev() {
+            let mut next = queue.first;
+            while let Some(index) = next {
+                next = self.nodes[index as usize].next;
+                self.link(index);
+            }
+        }
     }
 
     /// Whether somebody would give way to a newcomer of that rank.
@@ -233,6 +263,7 @@ impl Line {
             previous: None,
             next: self.free,
             queue: 0,
+            rank: 0,
             since: None,
             state: State::Free,
         };

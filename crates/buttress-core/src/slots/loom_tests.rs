@@ -273,3 +273,62 @@ impl Look<bool> for Gone {
         call.then(|| now().instant() + Duration::from_millis(500))
     }
 }
+
+/// Threads that are interrupted three times at most: each change clears the shelves and looks at the
+/// line, so to see all of it takes more than minutes.
+fn nearly_every_interleaving(work: impl Fn() + Send + Sync + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(work);
+}
+
+fn with_room(limit: u32) -> Slots {
+    Slots::new(limit)
+        .and_then(|slots| slots.waiting_room(2, Duration::from_secs(1)))
+        .unwrap()
+}
+
+#[test]
+fn loom_a_room_that_goes_while_somebody_enters_it_strands_nobody() {
+    nearly_every_interleaving(|| {
+        let slots = with_room(1);
+        let held = enter(&slots).unwrap();
+        let other = slots.clone();
+        // It is refused, or it is served: it never waits for ever.
+        let enters = spawn(move || drop(enter(&other)));
+        slots.follow(&Slots::new(1).unwrap());
+        drop(held);
+        enters.join().unwrap();
+        assert_eq!((slots.taken(), slots.waiting()), (0, 0));
+        drop(enter(&slots).unwrap());
+    });
+}
+
+#[test]
+fn loom_a_room_that_comes_loses_no_wake_up() {
+    nearly_every_interleaving(|| {
+        let slots = Slots::new(1).unwrap();
+        let held = enter(&slots).unwrap();
+        let other = slots.clone();
+        let enters = spawn(move || drop(enter(&other)));
+        slots.follow(&with_room(1));
+        drop(held);
+        enters.join().unwrap();
+        assert_eq!((slots.taken(), slots.waiting()), (0, 0));
+    });
+}
+
+#[test]
+fn loom_settings_that_change_keep_the_limit() {
+    nearly_every_interleaving(|| {
+        let slots = Slots::new(2).unwrap();
+        drop((enter(&slots), enter(&slots)));
+        let other = slots.clone();
+        let thread = spawn(move || drop(enter(&other)));
+        slots.follow(&with_room(1));
+        thread.join().unwrap();
+        let held = enter(&slots);
+        assert!(held.is_some());
+        assert!(matches!(slots.admit(&(), &now()), Admission::Wait(_)));
+    });
+}

@@ -10,6 +10,8 @@
 //! as taken. Who finds no slot free looks on the others' shelves before giving up.
 
 mod discipline;
+#[cfg(all(test, not(loom)))]
+mod follow_tests;
 mod line;
 #[cfg(all(test, loom))]
 mod loom_tests;
@@ -64,7 +66,7 @@ impl Slots {
         };
         let limit = check_range("limit", limit, 1..=u32::MAX)?;
         let shelves = shelf::enough_for_this_machine();
-        Ok(Self::with(limit, settings, shelves, Blind))
+        Ok(Self::with(limit, Arc::new(settings), shelves, Blind))
     }
 }
 
@@ -75,7 +77,7 @@ impl<L> Slots<L> {
     ///
     /// `places` is out of range, or `longest_wait` is 0 or longer than a year.
     pub fn waiting_room(self, places: u32, longest_wait: Duration) -> Result<Self, SettingError> {
-        let known = self.shared().settings.room;
+        let known = self.shared().settings().room;
         let room = Room {
             places: check_range("waiting_room.places", places, 1..=1_000_000)? as usize,
             longest_wait: check_duration("waiting_room.longest_wait", longest_wait)?,
@@ -91,7 +93,7 @@ impl<L> Slots<L> {
     /// There is no waiting room yet, or a setting of the discipline is out of range.
     pub fn discipline(self, discipline: Discipline) -> Result<Self, SettingError> {
         let discipline = discipline.checked()?;
-        let Some(room) = self.shared().settings.room else {
+        let Some(room) = self.shared().settings().room else {
             let allowed = "left out without a waiting room";
             let value = format_args!("{discipline:?}");
             return Err(SettingError::new("discipline", value, allowed));
@@ -126,7 +128,8 @@ impl<L> Slots<L> {
     where
         L: Clone,
     {
-        Self::with(self.limit(), self.shared().settings, 1, self.look.clone())
+        let settings = Arc::clone(&self.shared().settings());
+        Self::with(self.limit(), settings, 1, self.look.clone())
     }
 
     /// Changes the number of slots while calls run. Waiting calls get what a higher limit frees at
@@ -141,6 +144,25 @@ impl<L> Slots<L> {
         let at_hand = || self.shelves.iter().map(|shelf| shelf.clear()).sum();
         self.shared().set_limit(limit, at_hand);
         Ok(())
+    }
+
+    /// Goes by the settings of others from now on, while calls run: their limit, their waiting room
+    /// and its discipline, and their name. What those others count stays theirs.
+    ///
+    /// Calls under way stay counted. Those that wait stay in line, for as long as they might have
+    /// waited before, also if there is no room any more, or a smaller one: then nobody joins them
+    /// before there are fewer. Whose turn it is next is up to the new discipline, except that
+    /// [`CoDel`](Discipline::CoDel) looks only at the waits of those who come from now on.
+    pub fn follow<M>(&self, others: &Slots<M>) {
+        self.follow_room(others);
+        // What is out of range was refused to the others.
+        let _ = self.set_limit(others.limit());
+    }
+
+    /// The same without the limit, for whoever has another way to find that.
+    pub(crate) fn follow_room<M>(&self, others: &Slots<M>) {
+        let settings = Arc::clone(&others.shared().settings());
+        self.shared().follow(settings);
     }
 
     /// How many calls may be under way at once.
@@ -159,7 +181,7 @@ impl<L> Slots<L> {
         self.shared().waiting()
     }
 
-    fn with(limit: u32, settings: Settings, shelves: usize, look: L) -> Self {
+    fn with(limit: u32, settings: Arc<Settings>, shelves: usize, look: L) -> Self {
         let shared = Arc::new(Shared::new(limit, settings));
         let shelf = |_| Arc::new(Shelf::new(Arc::clone(&shared)));
         Self {
@@ -169,9 +191,14 @@ impl<L> Slots<L> {
     }
 
     fn changed(self, change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = self.shared().settings;
+        let mut settings = **self.shared().settings();
         change(&mut settings);
-        Self::with(self.limit(), settings, self.shelves.len(), self.look)
+        Self::with(
+            self.limit(),
+            Arc::new(settings),
+            self.shelves.len(),
+            self.look,
+        )
     }
 
     /// A slot, if one is free. It never waits.
@@ -239,7 +266,7 @@ impl<L> Slots<L> {
             return Admission::Admitted(Slot::on(shelf));
         }
         let shared = shelf.shared();
-        let Some(room) = shared.settings.room else {
+        let Some(room) = shared.settings().room else {
             return Admission::Refused(shared.rejection(Reason::BulkheadFull));
         };
         let deadline = self.look.deadline(call);
@@ -303,7 +330,7 @@ impl<C: ?Sized, L: Look<C>> PerKey<C> for Slots<L> {
 impl<L> fmt::Debug for Slots<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Slots")
-            .field("name", &self.shared().settings.name)
+            .field("name", &self.shared().settings().name)
             .field("limit", &self.limit())
             .field("taken", &self.taken())
             .field("waiting", &self.waiting())

@@ -17,6 +17,8 @@ enum Step {
     End(prop::sample::Index),
     GiveUp(prop::sample::Index),
     SetLimit(u32),
+    /// All settings anew: the limit, the places, and the discipline.
+    Follow(u32, u32, Discipline),
     Pass(u64),
 }
 
@@ -64,6 +66,8 @@ struct Modelled {
     until: Instant,
     deadline: Option<Instant>,
     leaves: bool,
+    /// It came under a discipline that looks at how long it waits.
+    judged: bool,
 }
 
 impl Model {
@@ -96,6 +100,17 @@ impl Model {
         }
     }
 
+    fn follow(&mut self, limit: u32, places: u32, discipline: Discipline) {
+        (self.limit, self.places) = (limit as usize, places as usize);
+        if discipline != self.discipline {
+            if self.discipline == Discipline::Priority {
+                self.line.sort_by_key(|one| std::cmp::Reverse(one.rank));
+            }
+            self.delay = Delay::default();
+            self.discipline = discipline;
+        }
+    }
+
     fn remove(&mut self, index: usize) -> Modelled {
         let removed = self.line.remove(index);
         if self.line.is_empty() {
@@ -110,6 +125,9 @@ impl Model {
         let Discipline::CoDel { target, interval } = self.discipline else {
             return false;
         };
+        if !served.judged {
+            return false;
+        }
         let wait = now - served.since;
         let delay = &mut self.delay;
         let ends = *delay.ends.get_or_insert(now + interval);
@@ -135,6 +153,17 @@ fn take(waiters: &mut Vec<Waiter>, number: usize) -> Waiter {
     waiters.remove(index.unwrap())
 }
 
+fn slots(limit: u32, places: u32, discipline: Discipline) -> Slots {
+    let slots = Slots::new(limit).unwrap();
+    match places {
+        0 => slots,
+        places => slots
+            .waiting_room(places, PATIENCE)
+            .and_then(|slots| slots.discipline(discipline))
+            .unwrap(),
+    }
+}
+
 #[expect(clippy::too_many_lines, reason = "each step is told in one place")]
 fn agree_with_the_model(
     discipline: Discipline,
@@ -142,15 +171,7 @@ fn agree_with_the_model(
     places: u32,
     steps: Vec<Step>,
 ) -> Result<(), TestCaseError> {
-    let slots = Slots::new(limit).unwrap();
-    let slots = match places {
-        0 => slots,
-        places => slots
-            .waiting_room(places, PATIENCE)
-            .and_then(|slots| slots.discipline(discipline))
-            .unwrap(),
-    };
-    let slots = slots.looking(Sees);
+    let slots = slots(limit, places, discipline).looking(Sees);
     let mut now = start();
     let mut model = Model {
         discipline,
@@ -169,11 +190,13 @@ fn agree_with_the_model(
                 calls += 1;
                 let deadline = deadline.map(|time| now + Duration::from_millis(time));
                 let has_slot = model.line.is_empty() && model.running < model.limit;
-                if !has_slot {
+                // Without a room nobody looks at the line.
+                let has_room = model.places > 0;
+                if !has_slot && has_room {
                     model.latest = now;
                 }
                 let has_place = model.line.len() < model.places;
-                let displaced = if has_place {
+                let displaced = if has_place || !has_room {
                     None
                 } else {
                     model.gives_way(rank)
@@ -199,6 +222,7 @@ fn agree_with_the_model(
                             leaves,
                             until: deadline.map_or(patience, |at| at.min(patience)),
                             deadline,
+                            judged: matches!(model.discipline, Discipline::CoDel { .. }),
                         });
                         let mut waiter = Waiter::new(turn, calls);
                         prop_assert!(waiter.poll(now).is_pending());
@@ -224,6 +248,15 @@ fn agree_with_the_model(
             Step::SetLimit(to) => {
                 slots.set_limit(to).unwrap();
                 model.limit = to as usize;
+            }
+            Step::Follow(limit, places, discipline) => {
+                // Without a room there is no discipline.
+                let discipline = match places {
+                    0 => Discipline::Fifo,
+                    _ => discipline,
+                };
+                slots.follow(&self::slots(limit, places, discipline));
+                model.follow(limit, places, discipline);
             }
             Step::Pass(millis) => now += Duration::from_millis(millis),
             Step::End(_) | Step::GiveUp(_) => {}
@@ -325,4 +358,25 @@ proptest! {
         let (target, interval) = (Duration::from_millis(5), Duration::from_millis(20));
         agree_with_the_model(Discipline::CoDel { target, interval }, limit, places, steps)?;
     }
+
+    #[test]
+    fn it_agrees_with_the_model_while_its_settings_change(
+        limit in 1_u32..4,
+        places in 1_u32..5,
+        steps in prop::collection::vec(prop_oneof![8 => step(), 1 => follow()], 1..150),
+    ) {
+        agree_with_the_model(Discipline::Fifo, limit, places, steps)?;
+    }
+}
+
+fn follow() -> impl Strategy<Value = Step> {
+    let (target, interval) = (Duration::from_millis(5), Duration::from_millis(20));
+    let discipline = prop::sample::select(vec![
+        Discipline::Fifo,
+        Discipline::AdaptiveLifo { after: TURNS_ROUND },
+        Discipline::Priority,
+        Discipline::CoDel { target, interval },
+    ]);
+    let settings = (1_u32..5, 0_u32..6, discipline);
+    settings.prop_map(|(limit, places, discipline)| Step::Follow(limit, places, discipline))
 }

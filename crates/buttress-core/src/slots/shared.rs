@@ -5,17 +5,20 @@ use super::line::{Line, Place, Standing};
 use crate::now::Now;
 use crate::rejection::{Reason, Rejection};
 use crate::sync::{AtomicU32, AtomicUsize, Mutex};
+use arc_swap::{ArcSwap, Guard};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-#[derive(Clone, Copy)]
+/// What is looked at only when there is no free slot.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Settings {
     pub(super) name: &'static str,
     pub(super) room: Option<Room>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Room {
     pub(super) places: usize,
     pub(super) longest_wait: Duration,
@@ -27,7 +30,13 @@ pub(super) struct Shared {
     state: AtomicUsize,
     limit: AtomicU32,
     line: Mutex<Line>,
-    pub(super) settings: Settings,
+    settings: ArcSwap<Settings>,
+}
+
+impl Settings {
+    fn discipline(&self) -> Discipline {
+        self.room.map_or(Discipline::Fifo, |room| room.discipline)
+    }
 }
 
 /// Set while somebody stands in line. It changes only under the line's lock.
@@ -41,21 +50,30 @@ pub(super) enum Joined {
 }
 
 impl Shared {
-    pub(super) fn new(limit: u32, settings: Settings) -> Self {
+    pub(super) fn new(limit: u32, settings: Arc<Settings>) -> Self {
         Self {
             state: AtomicUsize::new(0),
             limit: AtomicU32::new(limit),
-            line: Mutex::new(Line::new(
-                settings
-                    .room
-                    .map_or(Discipline::Fifo, |room| room.discipline),
-            )),
-            settings,
+            line: Mutex::new(Line::new(settings.discipline())),
+            settings: ArcSwap::new(settings),
         }
     }
 
     pub(super) fn limit(&self) -> u32 {
         self.limit.load(Ordering::Acquire)
+    }
+
+    pub(super) fn settings(&self) -> Guard<Arc<Settings>> {
+        self.settings.load()
+    }
+
+    /// Goes by other settings from now on. Those in line stay there, in the order that the new
+    /// discipline gives them; with a room that is gone, too, they are served or leave by themselves.
+    pub(super) fn follow(&self, settings: Arc<Settings>) {
+        let mut line = self.line.lock();
+        line.follow(settings.discipline());
+        // Under the lock, so that of two who change them at once the same one wins everything.
+        self.settings.store(settings);
     }
 
     /// Changes the limit and puts `at_hand` slots back, which are taken from the shelves after the
@@ -78,7 +96,7 @@ impl Shared {
     }
 
     pub(super) fn rejection(&self, reason: Reason) -> Rejection {
-        Rejection::new(reason, self.settings.name)
+        Rejection::new(reason, self.settings().name)
     }
 
     /// Takes a slot if one is free and nobody stands in line for it.

@@ -79,7 +79,11 @@ impl Look<TestCall> for Sees {
 pub(super) const PATIENCE: Duration = Duration::from_millis(100);
 
 /// One slot that is taken, and so many that wait, a millisecond after each other.
-fn full(discipline: Discipline, waiting: usize, now: &mut Instant) -> (Slots, Slot, Vec<Waiter>) {
+pub(super) fn full(
+    discipline: Discipline,
+    waiting: usize,
+    now: &mut Instant,
+) -> (Slots, Slot, Vec<Waiter>) {
     let slots = Slots::new(1)
         .and_then(|slots| slots.waiting_room(100, 100 * PATIENCE))
         .and_then(|slots| slots.discipline(discipline))
@@ -92,7 +96,7 @@ fn full(discipline: Discipline, waiting: usize, now: &mut Instant) -> (Slots, Sl
     (slots, slot, waiters)
 }
 
-fn stand(slots: &Slots, number: usize, now: &mut Instant) -> Waiter {
+pub(super) fn stand(slots: &Slots, number: usize, now: &mut Instant) -> Waiter {
     *now += Duration::from_millis(1);
     let Admission::Wait(turn) = slots.admit(&(), &Now::at(*now)) else {
         panic!("it must wait");

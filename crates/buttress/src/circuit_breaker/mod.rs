@@ -42,6 +42,7 @@
 //! [`slow_calls`](CircuitBreakerBuilder::slow_calls) reads it for each call's end, too.
 
 mod builder;
+mod keyed;
 mod transitions;
 
 pub use builder::CircuitBreakerBuilder;

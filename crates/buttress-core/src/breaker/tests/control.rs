@@ -198,3 +198,21 @@ fn a_breaker_with_other_settings_goes_on_where_one_is() {
     next.force_close(&stage.now());
     assert_eq!(next.state(&stage.now()), Closed);
 }
+
+#[test]
+fn fresh_ones_begin_in_the_mode_by_hand() {
+    let stage = Stage::set(|_| {});
+    stage.breaker.force_open(&stage.now());
+    let other = Stage::with(stage.breaker.fresh());
+    assert_eq!(other.state(), CircuitState::ForcedOpen);
+    assert!(other.admit().is_err());
+    stage.breaker.metrics_only(&stage.now());
+    assert_eq!(other.state(), CircuitState::ForcedOpen, "it is its own");
+    let other = Stage::with(stage.breaker.fresh());
+    assert_eq!(other.state(), CircuitState::MetricsOnly);
+    stage.breaker.reset(&stage.now());
+    stage.trip();
+    // What it decided by itself is not the other's.
+    let other = Stage::with(stage.breaker.fresh());
+    assert_eq!(other.state(), Closed);
+}

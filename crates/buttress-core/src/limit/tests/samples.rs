@@ -1,6 +1,6 @@
 //! What calls teach, and what they don't.
 
-use crate::limit::{AdaptiveSlots, Limit, Sample};
+use crate::limit::{AdaptiveSlots, Limit, Sample, Vegas};
 use crate::{Admission, Now, Outcome, Permit, Policy, Reason};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -194,4 +194,38 @@ fn fresh_ones_begin_with_what_was_learnt_and_share_nothing() {
     assert_eq!(samples(&fresh).len(), 1);
     two(&fresh, begin, 20, 10, Outcome::Success);
     assert_eq!((samples(&fresh).len(), samples(&slots).len()), (2, 1));
+}
+
+#[test]
+fn another_algorithm_begins_with_the_limit_that_there_is_and_calls_stay_counted() {
+    let now = Now::at(start());
+    let slots = AdaptiveSlots::new(Vegas::new().start(8)).unwrap();
+    let held: Vec<_> = (0..8).map(|_| slots.admit(&(), &now)).collect();
+    let full =
+        |slots: &AdaptiveSlots<Vegas>| matches!(slots.admit(&(), &now), Admission::Refused(_));
+    for (algorithm, limit) in [
+        (Vegas::new().start(50).max(100), 8),
+        (Vegas::new().start(5).max(5), 5),
+        (Vegas::new().start(9).min(8), 8),
+    ] {
+        slots.go_by(algorithm);
+        assert_eq!((slots.limit(), slots.algorithm().limit()), (limit, limit));
+        assert!(full(&slots));
+    }
+    drop(held);
+    assert_eq!(slots.taken(), 0);
+}
+
+#[test]
+fn a_changed_room_takes_nothing_that_was_learnt() {
+    let now = Now::at(start());
+    let slots = AdaptiveSlots::new(Vegas::new().start(1)).unwrap();
+    let others = AdaptiveSlots::new(Vegas::new().start(20))
+        .and_then(|slots| slots.waiting_room(1, MILLI))
+        .unwrap();
+    let held = slots.admit(&(), &now);
+    slots.follow(&others);
+    assert_eq!((slots.limit(), slots.taken()), (1, 1));
+    assert!(matches!(slots.admit(&(), &now), Admission::Wait(_)));
+    drop(held);
 }

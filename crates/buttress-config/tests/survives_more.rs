@@ -1,0 +1,151 @@
+//! What survives a reload that changes a policy's own settings: what it has learnt and given away.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on should say where"
+)]
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use buttress_config::{Document, Format, PolicyStatus, Reload, Rules};
+use http::Request;
+use std::time::Duration;
+use tower::ServiceExt;
+
+fn parse(policy: &str) -> Document {
+    let text = format!("[server.defaults]\npressure = false\n{policy}");
+    Document::parse("test", &text, Format::Toml).unwrap()
+}
+
+struct Stage {
+    rules: Rules,
+    app: Router,
+}
+
+impl Stage {
+    fn new(policy: &str) -> Self {
+        let rules = Rules::new(parse(policy)).unwrap();
+        let slow = || tokio::time::sleep(Duration::from_secs(5));
+        let app = Router::new()
+            .route("/quick", get(|| async {}))
+            .route("/slow", get(slow))
+            .layer(rules.server());
+        Self { rules, app }
+    }
+
+    fn put(&self, policy: &str) {
+        let reload = self.rules.replace(parse(policy));
+        assert_eq!(reload, Ok(Reload::Changed), "{policy}");
+    }
+
+    async fn call(&self, path: &str, tenant: &str) -> u16 {
+        let request = Request::get(path).header("x-tenant", tenant);
+        let request = request.body(Body::empty()).unwrap();
+        let response = self.app.clone().oneshot(request).await.unwrap();
+        response.status().as_u16()
+    }
+
+    async fn quick(&self, tenant: &str) -> u16 {
+        self.call("/quick", tenant).await
+    }
+
+    fn status(&self) -> PolicyStatus {
+        self.rules.policies().remove(0)
+    }
+}
+
+const BY: &str = "by = \"header:x-tenant\"";
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_rate_limit_hands_out_no_new_burst() {
+    const WINDOW: &str = "algorithm = \"sliding_window\"";
+    for key in ["", &format!(", {BY}")] {
+        let of =
+            |rate: &str, more: &str| format!("rate_limit = {{ rate = \"{rate}\"{key}{more} }}");
+        let stage = Stage::new(&of("3 per hour", ""));
+        assert_eq!((stage.quick("a").await, stage.quick("a").await), (200, 200));
+        // One left; it is taken, and with each change the limit stays used up.
+        stage.put(&of("6 per hour", ", burst = 3"));
+        assert_eq!((stage.quick("a").await, stage.quick("a").await), (200, 429));
+        for (rate, more) in [
+            ("2 per hour", String::new()),
+            ("2 per hour", ", announced = true".into()),
+            ("2 per hour", ", name = \"other\"".into()),
+            ("2 per hour", format!(", {WINDOW}")),
+            ("2 per hour", format!(", {WINDOW}, announced = true")),
+            ("2 per hour", String::new()),
+        ] {
+            stage.put(&of(rate, &more));
+            assert_eq!(stage.quick("a").await, 429, "{rate} {more} {key}");
+        }
+        stage.put(&of("4 per hour", ""));
+        let answers = [
+            stage.quick("a").await,
+            stage.quick("a").await,
+            stage.quick("a").await,
+        ];
+        assert_eq!(answers, [200, 200, 429], "two more than before");
+        let other = stage.quick("b").await;
+        assert_eq!(other, if key.is_empty() { 429 } else { 200 });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_pace_lets_the_next_call_go_no_earlier() {
+    for key in ["", &format!(", {BY}")] {
+        let of = |rate: &str| format!("pace = {{ rate = \"{rate}\"{key} }}");
+        let stage = Stage::new(&of("2 per hour"));
+        assert_eq!((stage.quick("a").await, stage.quick("a").await), (200, 503));
+        stage.put(&of("1 per hour"));
+        assert_eq!(stage.quick("a").await, 503);
+        tokio::time::advance(Duration::from_secs(29 * 60)).await;
+        assert_eq!(stage.quick("a").await, 503);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!((stage.quick("a").await, stage.quick("a").await), (200, 503));
+        // An hour would be much at this pace.
+        stage.put(&of("60 per hour"));
+        assert_eq!(stage.quick("a").await, 503);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(stage.quick("a").await, 200);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_that_wait_for_a_pace_go_at_the_new_one() {
+    const ROOM: &str = "waiting_room = { places = 1, longest_wait = \"2h\" }";
+    let of = |rate: &str| format!("deadline = false\npace = {{ rate = \"{rate}\", {ROOM} }}");
+    let stage = Stage::new(&of("1 per hour"));
+    assert_eq!(stage.quick("a").await, 200);
+    let app = stage.app.clone();
+    let request = Request::get("/quick").body(Body::empty()).unwrap();
+    let waits = tokio::spawn(async move { app.oneshot(request).await.unwrap().status() });
+    tokio::task::yield_now().await;
+    let begin = tokio::time::Instant::now();
+    stage.put(&of("1 per minute"));
+    assert_eq!(waits.await.unwrap(), 200);
+    assert!(begin.elapsed() < Duration::from_secs(61));
+}
+
+/// With and without a bar in front, and with another one.
+#[tokio::test(start_paused = true)]
+async fn what_a_policy_has_learnt_does_not_depend_on_the_bar_in_front_of_it() {
+    let of = |priority: &str| format!("deadline_shedder = {{ half_life = \"10m\"{priority} }}");
+    let stage = Stage::new(&of(""));
+    for _ in 0..50 {
+        assert_eq!(stage.call("/slow", "a").await, 200);
+    }
+    let expected = || stage.status().details["expected_ms"].clone();
+    let learnt = expected();
+    assert!(learnt.as_f64().unwrap() > 4_000.0, "{learnt}");
+    for (priority, has_bar) in [
+        (", priority = true", true),
+        (", priority = { window = \"1s\" }", true),
+        (", priority = false", false),
+    ] {
+        stage.put(&of(priority));
+        assert_eq!(expected(), learnt, "{priority}");
+        let bar = stage.status().details.contains_key("priority_bar");
+        assert_eq!(bar, has_bar, "{priority}");
+    }
+}
