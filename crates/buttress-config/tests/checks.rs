@@ -188,6 +188,22 @@ fn a_route_that_another_hides_can_never_match() {
 }
 
 #[test]
+fn a_route_that_several_others_hide_together_can_never_match() {
+    let routes = |last: &str| {
+        let wanted = ["method = 'GET'", "method = ['POST', 'PUT']", last];
+        let routes =
+            wanted.map(|wanted| format!("[[server.route]]\nmatch = {{ path = '/a', {wanted} }}\n"));
+        routes.concat()
+    };
+    refused(
+        &routes("method = ['PUT', 'GET']"),
+        "server.route[2] can never match: one of `server.route[0]`, `server.route[1]` comes first",
+    );
+    fine(&routes("method = ['PUT', 'GET', 'PATCH']"));
+    fine(&routes("method = 'HEAD'"));
+}
+
+#[test]
 fn a_route_whose_conditions_contradict_can_never_match() {
     let route = |wanted: &str| format!("[[server.route]]\nmatch = {{ {wanted} }}\n");
     let cases = [

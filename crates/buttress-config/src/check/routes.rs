@@ -23,22 +23,32 @@ pub(super) fn check(settings: &Settings, report: &mut Reporter) {
         let Ok(found) = Routes::new(readable.iter().map(|(_, _, wanted)| *wanted)) else {
             return;
         };
-        for (never, first) in found.never_apply() {
-            let (Some((never, route, _)), Some((first, ..))) =
-                (readable.get(never), readable.get(first))
-            else {
+        for hidden in found.never_apply() {
+            let Some((never, route, _)) = readable.get(hidden.rule) else {
                 continue;
             };
+            let first = hidden.by.iter().filter_map(|first| readable.get(*first));
+            let first: Vec<_> = first
+                .map(|(first, ..)| format!("`server.route[{first}]`"))
+                .collect();
             report.field("route", |report| {
                 report.item(*never, |report| {
-                    let what = format!(
-                        "can never match: `server.route[{first}]` comes first whenever it would"
-                    );
-                    report.error(route.matching.span(), what);
+                    report.error(route.matching.span(), come_first(&first));
                 });
             });
         }
     });
+}
+
+/// What is said of a route that others hide.
+fn come_first(others: &[String]) -> String {
+    match others {
+        [first] => format!("can never match: {first} comes first whenever it would"),
+        several => {
+            let several = several.join(", ");
+            format!("can never match: one of {several} comes first whenever it would")
+        }
+    }
 }
 
 fn one(route: &At<RouteSettings>, wanted: &Match, report: &mut Reporter) -> bool {
