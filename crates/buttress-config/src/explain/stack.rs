@@ -155,18 +155,15 @@ fn worst(text: &mut String, worst: &Worst) {
 }
 
 fn of_others(text: &mut String, alone: Option<(Duration, Duration)>) -> std::fmt::Result {
-    let why = "and no bound on the time of a call that `coalesce` lets wait for others, of which one after the other may fail";
-    match alone {
-        Some((time, wait)) => {
-            let (time, wait) = (Time(time), Time(wait));
-            let what = "for one that waits for none, of which";
-            write!(
-                text,
-                "{why}; {time} {what} {wait} is for those that wait for it"
-            )
-        }
-        None => write!(text, "{why}"),
-    }
+    let why = "and no bound on their time: by `coalesce`, a call waits for others, of which one after the other may fail";
+    let Some((time, wait)) = alone else {
+        return write!(text, "{why}");
+    };
+    let (time, wait) = (Time(time), Time(wait));
+    write!(
+        text,
+        "{why} (one that waits for none takes {time}, with {wait} for those that wait for it)"
+    )
 }
 
 /// A line for each policy; returns how many.
