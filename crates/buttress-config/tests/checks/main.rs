@@ -1,5 +1,9 @@
 //! What is wrong with a file as a whole: each check with a file that it refuses, and one like it
 //! that is fine.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
 
 mod builders;
 mod routes;
