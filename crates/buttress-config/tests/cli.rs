@@ -60,7 +60,7 @@ match = { grpc = 'shop.Orders' }
 [[server.route]]
 match = { path = '/users/{id}' }
 [upstream.payments]
-timeout = '3s'
+timeout = '5s'
 attempt_timeout = '900ms'
 ";
 
@@ -84,11 +84,11 @@ server.route[0]: GET /users/{id}
     assert!(text.starts_with(first), "{text}");
     let last = "\
 upstream.payments
-  timeout            headers = \"3s\"
+  timeout            headers = \"5s\"
   retry              by its defaults
   circuit_breaker    by its defaults
   attempt_timeout    headers = \"900ms\"
-  worst case: 3 attempts, 2s850ms to the response's headers
+  worst case: 3 attempts, 5s to the response's headers, 4s700ms unless the callee asks for longer waits
 ";
     assert!(text.trim_end().ends_with(last.trim_end()), "{text}");
 }

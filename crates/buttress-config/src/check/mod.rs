@@ -3,14 +3,17 @@
 //! Reading finds what is wrong with a field by itself. This finds values that a builder refuses,
 //! and values of which each is fine, and which don't fit together.
 
+mod backoff;
+mod queues;
 mod ranges;
 mod routes;
 mod shared;
 mod times;
 mod together;
+mod waiting;
 mod worst;
 
-pub(crate) use worst::{Attempts, worst_case};
+pub(crate) use worst::{Bound, Worst, of_server, of_upstream};
 
 use crate::problem::Reporter;
 use crate::settings::{Settings, SharedPolicies};

@@ -5,6 +5,7 @@ use crate::routes::{Match, Routes, TemplateError, host_holds};
 use crate::settings::{MatchSettings, RouteSettings, Settings};
 use crate::source::{At, Span};
 use http::Method;
+use http::uri::PathAndQuery;
 
 pub(super) fn check(settings: &Settings, report: &mut Reporter) {
     let routes = settings.routes();
@@ -23,22 +24,32 @@ pub(super) fn check(settings: &Settings, report: &mut Reporter) {
         let Ok(found) = Routes::new(readable.iter().map(|(_, _, wanted)| *wanted)) else {
             return;
         };
-        for (never, first) in found.never_apply() {
-            let (Some((never, route, _)), Some((first, ..))) =
-                (readable.get(never), readable.get(first))
-            else {
+        for hidden in found.never_apply() {
+            let Some((never, route, _)) = readable.get(hidden.rule) else {
                 continue;
             };
+            let first = hidden.by.iter().filter_map(|first| readable.get(*first));
+            let first: Vec<_> = first
+                .map(|(first, ..)| format!("`server.route[{first}]`"))
+                .collect();
             report.field("route", |report| {
                 report.item(*never, |report| {
-                    let what = format!(
-                        "can never match: `server.route[{first}]` comes first whenever it would"
-                    );
-                    report.error(route.matching.span(), what);
+                    report.error(route.matching.span(), come_first(&first));
                 });
             });
         }
     });
+}
+
+/// What is said of a route that others hide.
+fn come_first(others: &[String]) -> String {
+    match others {
+        [first] => format!("can never match: {first} comes first whenever it would"),
+        several => {
+            let several = several.join(", ");
+            format!("can never match: one of {several} comes first whenever it would")
+        }
+    }
 }
 
 fn one(route: &At<RouteSettings>, wanted: &Match, report: &mut Reporter) -> bool {
@@ -65,58 +76,80 @@ fn one(route: &At<RouteSettings>, wanted: &Match, report: &mut Reporter) -> bool
     })
 }
 
-/// Conditions that no request can fulfil.
+/// Conditions that no request can fulfil, and those that hardly one does.
 fn contradictions(matching: &At<MatchSettings>, report: &mut Reporter) {
-    let mut never = |name: &str, span: Span, why: &str| {
-        report.field(name, |report| {
-            report.error(span, format!("can never match: {why}"));
-        });
-    };
     if let Some(path) = &matching.path {
-        let unsent = |c: char| !c.is_ascii_graphic() || matches!(c, '?' | '#');
-        if path.contains(unsent) {
-            let why = "a request's path has no spaces, no query, and other letters are encoded";
-            never("path", path.span(), why);
-        }
+        of_path(path, report);
     }
-    if let Some(host) = &matching.host {
-        let fits = |c: char| c.is_ascii_alphanumeric() || "-._:[]*".contains(c);
-        let star = host.strip_prefix("*.").unwrap_or(host).contains('*');
-        if host.is_empty() || star || !host.chars().all(fits) {
-            never(
-                "host",
-                host.span(),
-                "a host is a name such as \"api.example.com\", or \"*.example.com\"",
-            );
-        }
+    if let Some(host) = &matching.host
+        && !is_host(host)
+    {
+        let what = "a host is a name such as \"api.example.com\", or \"*.example.com\"";
+        never(report, "host", host.span(), what);
     }
     if matching.grpc.is_some()
         && let Some(methods) = &matching.method
         && !methods.is_empty()
         && methods.iter().all(|method| **method != Method::POST)
     {
-        never("method", methods.span(), "gRPC is always POST");
+        never(report, "method", methods.span(), "gRPC is always POST");
     }
     let headers = matching.header.iter();
     for (name, value) in headers.flat_map(|headers| headers.iter()) {
         let span = matching.header.as_ref().map_or(matching.span(), At::span);
         let value = value.as_ref().and_then(|value| value.to_str().ok());
-        match (name.as_str(), value) {
-            ("content-type", Some(value))
-                if matching.grpc.is_some() && !value.starts_with("application/grpc") =>
-            {
-                never(
-                    "header",
-                    span,
-                    "gRPC's content type begins with \"application/grpc\"",
-                );
+        let Some(value) = value else { continue };
+        // Neither is a contradiction: routes for gRPC go by the path alone, and in HTTP/2 a host may
+        // be asked for beside a header that says something else.
+        let why = match name.as_str() {
+            "content-type" if matching.grpc.is_some() && !is_grpc(value) => {
+                "gRPC's content type begins with \"application/grpc\""
             }
-            ("host", Some(value)) if contradicts(value, matching.host.as_ref()) => {
-                never("header", span, "`host` says something else");
-            }
-            _ => {}
-        }
+            "host" if contradicts(value, matching.host.as_ref()) => "`host` says something else",
+            _ => continue,
+        };
+        hardly(report, "header", span, why);
     }
+}
+
+/// A path that no request has, or only requests of careless clients.
+fn of_path(path: &At<String>, report: &mut Reporter) {
+    // The names of parameters are for people. What begins with two braces is no parameter.
+    let is_named = |segment: &str| segment.starts_with('{') && !segment.starts_with("{{");
+    let fixed = path.split('/').filter(|segment| !is_named(segment));
+    let fixed = format!("/{}", fixed.collect::<Vec<_>>().join("/"));
+    let sent = PathAndQuery::try_from(fixed.as_str());
+    if !sent.is_ok_and(|sent| sent.path() == fixed) {
+        let why = "a request's path has no spaces, no query, and some letters only encoded";
+        never(report, "path", path.span(), why);
+    } else if !fixed.is_ascii() {
+        let why = "clients send the letters beyond ASCII encoded, as in `%C3%A4`";
+        hardly(report, "path", path.span(), why);
+    }
+}
+
+fn never(report: &mut Reporter, name: &str, span: Span, why: &str) {
+    report.field(name, |report| {
+        report.error(span, format!("can never match: {why}"));
+    });
+}
+
+fn hardly(report: &mut Reporter, name: &str, span: Span, why: &str) {
+    report.field(name, |report| {
+        report.warning(span, format!("hardly ever matches: {why}"));
+    });
+}
+
+fn is_host(host: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-._:[]*".contains(c);
+    let star = host.strip_prefix("*.").unwrap_or(host).contains('*');
+    !host.is_empty() && !star && host.chars().all(fits)
+}
+
+/// Whether it is `application/grpc`, or that with a format as in `application/grpc+proto`.
+fn is_grpc(content_type: &str) -> bool {
+    let start = content_type.get(.."application/grpc".len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case("application/grpc"))
 }
 
 fn contradicts(header: &str, host: Option<&At<String>>) -> bool {

@@ -1,44 +1,53 @@
 //! Times that don't fit into each other.
 
-use super::used;
-use super::worst::{attempts_of, worst_case};
+use super::backoff::{After, waits};
+use super::worst::{attempts_of, repeated};
+use super::{queues, waiting};
 use crate::problem::Reporter;
-use crate::settings::{ServerPolicies, Settings, SharedPolicies, Switch, Time, UpstreamSettings};
+use crate::settings::{
+    BackoffSettings, RetrySettings, Settings, Switch, Time, TimeoutSettings, UpstreamSettings,
+};
 use crate::source::{At, Span};
 use std::time::Duration;
 
 pub(super) fn check(settings: &Settings, report: &mut Reporter) {
+    let defaults = settings.defaults();
     report.field("server", |report| {
         if let Some(server) = &settings.server
-            && let Some(defaults) = &server.defaults
+            && let Some(own) = &server.defaults
         {
-            let policies = settings.defaults();
             report.field("defaults", |report| {
-                server_waits(settings, &policies, defaults.span(), report);
+                waiting::of_server(settings, &defaults, own.span(), report);
             });
         }
         for (index, route) in settings.routes().iter().enumerate() {
             let index = report.number(route.span(), index);
-            let policies = settings.effective_route(route);
+            let policies = route.policies.or(&defaults);
             report.field("route", |report| {
                 report.item(index, |report| {
-                    server_waits(settings, &policies, route.span(), report);
+                    waiting::of_server(settings, &policies, route.span(), report);
                 });
             });
         }
     });
+    let standard = UpstreamSettings::standard();
     for (name, upstream) in settings
         .upstream
         .iter()
         .flat_map(|upstreams| upstreams.iter())
     {
-        let policies = upstream.or(&UpstreamSettings::standard());
+        let policies = upstream.or(&standard);
         report.field("upstream", |report| {
             report.field(name, |report| {
                 let span = upstream.span();
-                client_waits(settings, &policies, span, report);
-                attempt_fits(&policies, span, report);
-                attempts_fit(&policies, span, report);
+                let queues_fit = waiting::of_upstream(settings, &policies, span, report);
+                // What is too long by itself makes too long whatever it is a part of.
+                if attempt_fits(&policies, span, report)
+                    && attempts_fit(&policies, span, report)
+                    && queues_fit
+                {
+                    waits_fit(settings, &policies, span, report);
+                }
                 window_fits(&policies, span, report);
                 attempts_end(&policies, span, report);
             });
@@ -46,202 +55,115 @@ pub(super) fn check(settings: &Settings, report: &mut Reporter) {
     }
 }
 
-/// A wait in front of something, and where it is set.
-struct Wait {
-    path: &'static str,
-    longest: Duration,
-    span: Span,
-}
-
-macro_rules! waits_of {
-    ($policies:expr, $get:path) => {{
-        let mut waits = Vec::new();
-        if let Some(wait) =
-            $get($policies.rate_limit.as_ref()).and_then(|limit| limit.wait_at_most.as_ref())
-        {
-            waits.push(Wait {
-                path: "rate_limit.wait_at_most",
-                longest: **wait,
-                span: wait.span(),
-            });
-        }
-        let rooms = [
-            (
-                "bulkhead.waiting_room.longest_wait",
-                $get($policies.bulkhead.as_ref()).and_then(|policy| policy.waiting_room.as_ref()),
-            ),
-            (
-                "adaptive_limit.waiting_room.longest_wait",
-                $get($policies.adaptive_limit.as_ref())
-                    .and_then(|policy| policy.waiting_room.as_ref()),
-            ),
-            (
-                "pace.waiting_room.longest_wait",
-                $get($policies.pace.as_ref()).and_then(|policy| policy.waiting_room.as_ref()),
-            ),
-        ];
-        for (path, room) in rooms {
-            if let Some(room) = room {
-                let (longest, span) = (*room.longest_wait, room.longest_wait.span());
-                waits.push(Wait {
-                    path,
-                    longest,
-                    span,
-                });
-            }
-        }
-        waits
-    }};
-}
-
-/// A wait in a queue that is as long as the call may be leaves no time for the work.
-fn server_waits(
-    settings: &Settings,
-    policies: &ServerPolicies,
-    stack: Span,
-    report: &mut Reporter,
-) {
-    let Some(deadline) = on(policies.deadline.as_ref()) else {
-        return;
-    };
-    let bound = Bound {
-        name: "the deadline",
-        time: &deadline.at_most,
-    };
-    for wait in waits_of!(policies, on) {
-        bound.check(&wait, stack, report);
-    }
-    for (name, shared) in used(settings, policies.uses.as_ref()) {
-        bound.check_shared(name, shared, policies.uses.as_ref(), stack, report);
-    }
-}
-
-fn client_waits(
-    settings: &Settings,
-    policies: &UpstreamSettings,
-    stack: Span,
-    report: &mut Reporter,
-) {
-    let Some(timeout) = on(policies.timeout.as_ref()) else {
-        return;
-    };
-    let bound = Bound {
-        name: "the call's timeout",
-        time: &timeout.headers,
-    };
-    for wait in waits_of!(policies, on) {
-        bound.check(&wait, stack, report);
-    }
-    for (name, shared) in used(settings, policies.uses.as_ref()) {
-        bound.check_shared(name, shared, policies.uses.as_ref(), stack, report);
-    }
-}
-
-struct Bound<'a> {
-    name: &'static str,
-    time: &'a At<Duration>,
-}
-
-impl Bound<'_> {
-    fn check(&self, wait: &Wait, stack: Span, report: &mut Reporter) {
-        if wait.longest < **self.time {
-            return;
-        }
-        // Whichever of the two is this stack's own.
-        let own = [wait.span, self.time.span()];
-        let own = own
-            .into_iter()
-            .find(|span| within(*span, stack))
-            .unwrap_or(stack);
-        report.below(wait.path, |report| {
-            let what = format!("is {}", Time(wait.longest));
-            let allowed = format!("less than {}, which is {}", self.name, Time(**self.time));
-            report.error(own, what).must_be(allowed);
-        });
-    }
-
-    fn check_shared(
-        &self,
-        name: &str,
-        shared: &SharedPolicies,
-        uses: Option<&At<Vec<At<String>>>>,
-        stack: Span,
-        report: &mut Reporter,
-    ) {
-        for wait in waits_of!(shared, shared_one) {
-            if wait.longest >= **self.time {
-                let span = uses
-                    .filter(|uses| within(uses.span(), stack))
-                    .map_or(stack, At::span);
-                let longest = Time(wait.longest);
-                let what = format!("names {name:?}, in which calls wait for up to {longest}");
-                let bound = Time(**self.time);
-                report.field("use", |report| {
-                    let allowed = format!("less than {}, which is {bound}", self.name);
-                    report.error(span, what).must_be(allowed);
-                });
-            }
-        }
-    }
-}
-
-fn attempt_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) {
+fn attempt_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) -> bool {
     let (Some(call), Some(each)) = (
         on(policies.timeout.as_ref()),
         on(policies.attempt_timeout.as_ref()),
     ) else {
-        return;
+        return true;
     };
-    if *each.headers > *call.headers {
-        let (path, span) = place(
-            [
-                ("attempt_timeout", each.headers.span()),
-                ("timeout", call.headers.span()),
-            ],
-            stack,
-        );
-        report.below(path, |report| {
-            let (each, call) = (Time(*each.headers), Time(*call.headers));
-            let what = format!("lets an attempt take {each}, which is longer than the whole call");
-            report.error(span, what).must_be(format!("{call} at most"));
-        });
+    if *each.headers <= *call.headers {
+        return true;
     }
-}
-
-fn attempts_fit(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) {
-    let (Some(call), Some(each), Some(retry)) = (
-        on(policies.timeout.as_ref()),
-        on(policies.attempt_timeout.as_ref()),
-        on(policies.retry.as_ref()),
-    ) else {
-        return;
-    };
-    let worst = worst_case(policies);
-    // One attempt that is too long is a problem of its own.
-    if *each.headers > *call.headers || worst.time.is_none_or(|time| time <= *call.headers) {
-        return;
-    }
-    let attempts = retry.attempts.as_ref();
     let (path, span) = place(
         [
-            ("retry.attempts", attempts.map(At::span).unwrap_or_default()),
             ("attempt_timeout", each.headers.span()),
             ("timeout", call.headers.span()),
-            (
-                "retry",
-                retry.backoff.as_ref().map(At::span).unwrap_or_default(),
-            ),
         ],
         stack,
     );
     report.below(path, |report| {
-        let time = Time(worst.time.unwrap_or_default());
-        let (count, each, call) = (worst.attempts, Time(*each.headers), Time(*call.headers));
+        let (each, call) = (Time(*each.headers), Time(*call.headers));
+        let what = format!("lets an attempt take {each}, which is longer than the whole call");
+        report.error(span, what).must_be(format!("{call} at most"));
+    });
+    false
+}
+
+/// Attempts for which there is never time.
+fn attempts_fit(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) -> bool {
+    let Some((call, each, retry)) = retried(policies) else {
+        return true;
+    };
+    let (attempts, work) = (attempts_of(retry), *each.headers);
+    let waits = waits(retry, attempts.saturating_sub(1), After::Failures);
+    let time = work.saturating_mul(attempts).saturating_add(waits);
+    if time <= *call.headers {
+        return true;
+    }
+    let (path, span) = where_attempts_are(retry, each, call, stack);
+    report.below(path, |report| {
+        let (work, time, call) = (Time(work), Time(time), Time(*call.headers));
         let what = format!(
-            "lets {count} attempts of {each} and the waits between them take {time}, which is longer than the whole call: it may take {call}"
+            "lets {attempts} attempts of {work} and the waits between them take {time}, which is longer than the whole call: it may take {call}"
         );
         report.error(span, what);
     });
+    false
+}
+
+/// Attempts for which there is no time after waits that the file asks for, in queues or after an
+/// overload. That is a warning: a short call may be worth more than its last attempt. And that the
+/// waits after an overload are a second by default is not held against a file that does not speak of
+/// them; they are a part of the worst case that is shown.
+fn waits_fit(settings: &Settings, policies: &UpstreamSettings, stack: Span, report: &mut Reporter) {
+    let Some((call, each, retry)) = retried(policies) else {
+        return;
+    };
+    let written = |backoff: &At<BackoffSettings>| backoff.base_if_overloaded.is_some();
+    let after = if retry.backoff.as_ref().is_some_and(written) {
+        After::Anything
+    } else {
+        After::Failures
+    };
+    let time = repeated(settings, policies, after).unasked;
+    let Some(time) = time.filter(|time| *time > *call.headers) else {
+        return;
+    };
+    let queues = queues::in_turn(&queues::of_upstream(settings, policies));
+    let mut with = Vec::new();
+    if after == After::Anything {
+        with.push("the waits after an overload".to_owned());
+    }
+    if !queues.is_zero() {
+        with.push(format!("up to {} in queues before each", Time(queues)));
+    }
+    let (path, span) = where_attempts_are(retry, each, call, stack);
+    report.below(path, |report| {
+        let (with, attempts) = (with.join(" and "), attempts_of(retry));
+        let (time, call) = (Time(time), Time(*call.headers));
+        let what = format!(
+            "lets {attempts} attempts, with {with}, take {time}, which is longer than the whole call: it may take {call}, and then ends the last of them"
+        );
+        report.warning(span, what);
+    });
+}
+
+/// The times of calls that are tried again.
+fn retried(
+    policies: &UpstreamSettings,
+) -> Option<(&TimeoutSettings, &TimeoutSettings, &RetrySettings)> {
+    let call = on(policies.timeout.as_ref())?;
+    let each = on(policies.attempt_timeout.as_ref())?;
+    Some((call, each, on(policies.retry.as_ref())?))
+}
+
+/// The settings by which attempts take as long as they do.
+fn where_attempts_are(
+    retry: &RetrySettings,
+    each: &TimeoutSettings,
+    call: &TimeoutSettings,
+    stack: Span,
+) -> (&'static str, Span) {
+    let attempts = retry.attempts.as_ref();
+    let backoff = retry.backoff.as_ref();
+    let places = [
+        ("retry.attempts", attempts.map(At::span).unwrap_or_default()),
+        ("attempt_timeout", each.headers.span()),
+        ("timeout", call.headers.span()),
+        ("retry", backoff.map(At::span).unwrap_or_default()),
+    ];
+    place(places, stack)
 }
 
 /// Without a bound on each, the first attempt that hangs is the last.
@@ -305,15 +227,6 @@ fn place<const N: usize>(places: [(&'static str, Span); N], stack: Span) -> (&'s
     written.unwrap_or(("", stack))
 }
 
-/// TOML's spans of tables end with their header, so what stands in one is found behind its start.
-fn within(span: Span, stack: Span) -> bool {
-    span.end() > 0 && span.start() >= stack.start()
-}
-
 fn on<T>(policy: Option<&At<Switch<T>>>) -> Option<&T> {
     policy?.on()
-}
-
-fn shared_one<T>(policy: Option<&At<T>>) -> Option<&T> {
-    policy.map(|policy| &**policy)
 }

@@ -1,78 +1,169 @@
 //! How bad it can get.
+//!
+//! All times are upper bounds of what the runtime does: from the call on (a client that is not ready
+//! is not called yet) to the headers of the response, but for the few milliseconds that timers are
+//! late.
 
-use crate::settings::{BackoffSettings, JitterSettings, RetrySettings, Switch, UpstreamSettings};
+use super::backoff::{After, longest_wait, waits};
+use super::queues;
+use crate::settings::{
+    HedgeSettings, RetrySettings, ServerPolicies, Settings, Switch, UpstreamSettings,
+};
 use crate::source::At;
 use std::time::Duration;
 
-/// How many attempts a call to an upstream has at most, and how long they take at most, if nothing
-/// bounds that.
+/// The worst case of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Attempts {
+pub(crate) struct Worst {
+    /// How often it is sent.
     pub(crate) attempts: u32,
-    pub(crate) time: Option<Duration>,
+    /// To the response's headers.
+    pub(crate) headers: Bound,
+    /// The same if the callee never asks for a longer wait than the backoff has, where that is less.
+    pub(crate) unasked: Option<Duration>,
+    /// To the end of the body, if that is bounded.
+    pub(crate) whole: Option<Duration>,
 }
 
-/// The worst case of a stack.
-pub(crate) fn worst_case(policies: &UpstreamSettings) -> Attempts {
-    let each = on(policies.attempt_timeout.as_ref()).map(|timeout| *timeout.headers);
-    if let Some(retry) = on(policies.retry.as_ref()) {
-        let attempts = attempts_of(retry);
-        let waits = waits(retry.backoff.as_deref(), attempts.saturating_sub(1));
-        let time = each.map(|each| each.saturating_mul(attempts).saturating_add(waits));
-        return Attempts { attempts, time };
-    }
-    if let Some(hedge) = on(policies.hedge.as_ref()) {
-        let attempts = hedge.attempts.as_ref().map_or(2, |attempts| **attempts);
-        let after = hedge.after.as_ref().map(|after| **after);
-        let later = after.map(|after| after.saturating_mul(attempts.saturating_sub(1)));
-        let time = each
-            .zip(later)
-            .map(|(each, later)| each.saturating_add(later));
-        return Attempts { attempts, time };
-    }
-    Attempts {
+/// What bounds a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// It is never longer than this.
+    AtMost(Duration),
+    /// Nothing does: neither this policy nor that one.
+    Neither(&'static str, &'static str),
+    /// The call may wait for one of another caller, and for the next one if that fails. A call that
+    /// waits for none takes so long, if that is bounded, of which the last part is for those that
+    /// wait for it.
+    Others(Option<(Duration, Duration)>),
+}
+
+/// The worst case of a request to a server.
+pub(crate) fn of_server(settings: &Settings, policies: &ServerPolicies) -> Worst {
+    let deadline = on(policies.deadline.as_ref()).map(|deadline| *deadline.at_most);
+    let timeout = on(policies.timeout.as_ref());
+    let waits = queues::in_turn(&queues::of_server(settings, policies));
+    let work = timeout.map(|timeout| timeout.headers.saturating_add(waits));
+    // The deadline ends the call in the queues as well. The body, it does not.
+    let waits = deadline.map_or(waits, |deadline| deadline.min(waits));
+    let whole = timeout.and_then(|timeout| timeout.whole_body.as_ref());
+    Worst {
         attempts: 1,
-        time: each,
+        headers: match least(deadline, work) {
+            Some(time) => Bound::AtMost(time),
+            None => Bound::Neither("deadline", "timeout"),
+        },
+        unasked: None,
+        whole: whole.map(|whole| whole.saturating_add(waits)),
     }
 }
+
+/// The worst case of a call to an upstream.
+pub(crate) fn of_upstream(settings: &Settings, policies: &UpstreamSettings) -> Worst {
+    let timeout = on(policies.timeout.as_ref());
+    let call = timeout.map(|timeout| *timeout.headers);
+    let Repeated {
+        attempts,
+        time,
+        unasked,
+    } = repeated(settings, policies, After::Anything);
+    let headers = least(call, time);
+    let unasked = least(call, unasked).filter(|unasked| Some(*unasked) < headers);
+    let whole = timeout.and_then(|timeout| timeout.whole_body.as_deref());
+    if let Some(coalesce) = on(policies.coalesce.as_ref()) {
+        let wait = coalesce.body_wait.as_ref();
+        let wait = wait.map_or(BODY_WAIT, |wait| **wait);
+        return Worst {
+            attempts,
+            headers: Bound::Others(headers.map(|time| (time.saturating_add(wait), wait))),
+            unasked: None,
+            whole: None,
+        };
+    }
+    Worst {
+        attempts,
+        headers: match headers {
+            Some(time) => Bound::AtMost(time),
+            None => Bound::Neither("timeout", "attempt_timeout"),
+        },
+        unasked,
+        whole: whole.copied(),
+    }
+}
+
+/// What attempts take that nothing bounds together.
+pub(super) struct Repeated {
+    pub(super) attempts: u32,
+    pub(super) time: Option<Duration>,
+    /// Unless the callee asks for waits.
+    pub(super) unasked: Option<Duration>,
+}
+
+pub(super) fn repeated(settings: &Settings, policies: &UpstreamSettings, after: After) -> Repeated {
+    let queues = queues::in_turn(&queues::of_upstream(settings, policies));
+    let each = on(policies.attempt_timeout.as_ref());
+    let each = each.map(|each| each.headers.saturating_add(queues));
+    if let Some(hedge) = on(policies.hedge.as_ref()) {
+        return hedged(hedge, each);
+    }
+    let Some(retry) = on(policies.retry.as_ref()) else {
+        return Repeated {
+            attempts: 1,
+            time: each,
+            unasked: each,
+        };
+    };
+    let attempts = attempts_of(retry);
+    let retries = attempts.saturating_sub(1);
+    let work = each.map(|each| each.saturating_mul(attempts));
+    // What a callee asks for is kept to if it is no longer than the longest wait.
+    let asked = longest_wait(retry).saturating_mul(retries);
+    Repeated {
+        attempts,
+        time: work.map(|work| work.saturating_add(asked)),
+        unasked: work.map(|work| work.saturating_add(waits(retry, retries, after))),
+    }
+}
+
+/// A copy is sent while one before it is out, whose body may take long to be sent, or whose callee
+/// may ask for a wait: so it is sent at the latest when that one ends.
+///
+/// Where failures send the next copy at once, it is waited for also if nobody is out, as long as the
+/// callee asks or as copies are apart.
+fn hedged(hedge: &HedgeSettings, each: Option<Duration>) -> Repeated {
+    let attempts = hedge.attempts.as_ref().map_or(2, |attempts| **attempts);
+    let apart = hedge.after.as_ref().map_or(Duration::ZERO, |after| **after);
+    let time = each.map(|each| {
+        let next = if hedge.non_fatal.is_some() {
+            each.saturating_add(LONGEST_PUSHBACK).max(apart)
+        } else {
+            each
+        };
+        let later = next.saturating_mul(attempts.saturating_sub(1));
+        each.saturating_add(later)
+    });
+    Repeated {
+        attempts,
+        time,
+        unasked: time,
+    }
+}
+
+/// What `Hedge` keeps to, if a callee asks for it.
+const LONGEST_PUSHBACK: Duration = Duration::from_secs(60);
+
+/// The default of `Coalesce`.
+const BODY_WAIT: Duration = Duration::from_secs(1);
 
 pub(super) fn attempts_of(retry: &RetrySettings) -> u32 {
     retry.attempts.as_ref().map_or(3, |attempts| **attempts)
 }
 
-/// How long a call waits between its attempts at most, unless the callee asks for longer.
-fn waits(backoff: Option<&BackoffSettings>, count: u32) -> Duration {
-    let default = BackoffSettings::default();
-    let backoff = backoff.unwrap_or(&default);
-    if let Some(wait) = &backoff.constant {
-        return wait.saturating_mul(count);
+fn least(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
-    let base = backoff
-        .base
-        .as_ref()
-        .map_or(BackoffSettings::BASE, |base| **base);
-    let cap = backoff.cap.as_ref();
-    let cap = cap
-        .map_or(BackoffSettings::CAP.max(base), |cap| **cap)
-        .as_secs_f64();
-    let factor = backoff.factor.as_ref().map_or(2.0, |factor| **factor);
-    let jitter = backoff.jitter.as_deref();
-    let (first, factor) = match jitter {
-        Some(JitterSettings::Decorrelated) => (base.as_secs_f64() * 3.0, 3.0),
-        _ => (base.as_secs_f64(), factor),
-    };
-    let more = if jitter == Some(&JitterSettings::Grpc) {
-        1.2
-    } else {
-        1.0
-    };
-    let (mut wait, mut sum) = (first, 0.0);
-    // Ten attempts are the most; a file that says more is refused for that.
-    for _ in 0..count.min(16) {
-        sum += wait.min(cap) * more;
-        wait *= factor;
-    }
-    Duration::try_from_secs_f64(sum).unwrap_or(Duration::MAX)
 }
 
 fn on<T>(policy: Option<&At<Switch<T>>>) -> Option<&T> {

@@ -1,8 +1,6 @@
-use crate::check::{Attempts, used, worst_case};
+use crate::check::{self, Bound, Worst, used};
 use crate::settings::{
-    AdaptiveLimitSettings, BulkheadSettings, MatchSettings, PaceSettings, RateLimitSettings,
-    ServerPolicies, Settings, SharedPolicies, Switch, Time, TimeoutSettings, UpstreamSettings,
-    inline,
+    MatchSettings, ServerPolicies, Settings, SharedPolicies, Time, UpstreamSettings, inline,
 };
 use crate::source::At;
 use serde_json::{Map, Value};
@@ -17,10 +15,10 @@ use std::time::Duration;
 /// ```
 /// use buttress_config::{Document, Format, explain::stacks};
 ///
-/// let text = "[upstream.payments]\ntimeout = '4s'\nattempt_timeout = '1s'\n";
+/// let text = "[upstream.payments]\ntimeout = '6s'\nattempt_timeout = '1s'\n";
 /// let document = Document::parse("resilience.toml", text, Format::Toml)?;
 /// let shown = stacks(document.settings());
-/// assert!(shown.contains("worst case: 3 attempts, 3s150ms"));
+/// assert!(shown.contains("worst case: 3 attempts, 6s to the response's headers"));
 /// # Ok::<(), buttress_config::Problems>(())
 /// ```
 pub fn stacks(settings: &Settings) -> String {
@@ -113,97 +111,59 @@ const CLIENT: [&str; 14] = [
 pub(super) fn of_server(text: &mut String, settings: &Settings, policies: &ServerPolicies) {
     let uses = policies.uses.as_ref();
     let rows = rows(text, settings, &SERVER, &policies.to_json(), uses);
-    let deadline = on(policies.deadline.as_ref()).map(|deadline| *deadline.at_most);
-    let waits = longest(
-        on(policies.rate_limit.as_ref()),
-        on(policies.bulkhead.as_ref()),
-        on(policies.adaptive_limit.as_ref()),
-        on(policies.pace.as_ref()),
-    );
-    let waits = waits.saturating_add(shared_waits(uses, settings));
-    let work = on(policies.timeout.as_ref()).map(|timeout| timeout.headers.saturating_add(waits));
-    let time = match (deadline, work) {
-        (Some(deadline), Some(work)) => Some(deadline.min(work)),
-        (one, other) => one.or(other),
-    };
-    worst(text, 1, time, whole_body(policies.timeout.as_ref(), waits));
+    worst(text, &check::of_server(settings, policies));
     if rows == 0 {
         _ = writeln!(text, "  nothing protects it");
     }
     text.push('\n');
 }
 
-/// How long a call may have to wait in all of these.
-fn longest(
-    rate_limit: Option<&RateLimitSettings>,
-    bulkhead: Option<&BulkheadSettings>,
-    adaptive_limit: Option<&AdaptiveLimitSettings>,
-    pace: Option<&PaceSettings>,
-) -> Duration {
-    let rooms = [
-        bulkhead.and_then(|policy| policy.waiting_room.as_ref()),
-        adaptive_limit.and_then(|policy| policy.waiting_room.as_ref()),
-        pace.and_then(|policy| policy.waiting_room.as_ref()),
-    ];
-    let delay = rate_limit.and_then(|policy| policy.wait_at_most.as_ref());
-    let delay = delay.map_or(Duration::ZERO, |wait| **wait);
-    let rooms = rooms.into_iter().flatten().map(|room| *room.longest_wait);
-    rooms.fold(delay, Duration::saturating_add)
-}
-
-fn shared_waits(uses: Option<&At<Vec<At<String>>>>, settings: &Settings) -> Duration {
-    let shared = used(settings, uses).map(|(_, shared)| {
-        longest(
-            shared.rate_limit.as_deref(),
-            shared.bulkhead.as_deref(),
-            shared.adaptive_limit.as_deref(),
-            shared.pace.as_deref(),
-        )
-    });
-    shared.fold(Duration::ZERO, Duration::saturating_add)
-}
-
 pub(super) fn of_upstream(text: &mut String, settings: &Settings, policies: &UpstreamSettings) {
     let uses = policies.uses.as_ref();
     rows(text, settings, &CLIENT, &policies.to_json(), uses);
-    let Attempts { attempts, time } = worst_case(policies);
-    let waits = longest(
-        on(policies.rate_limit.as_ref()),
-        on(policies.bulkhead.as_ref()),
-        on(policies.adaptive_limit.as_ref()),
-        on(policies.pace.as_ref()),
-    );
-    let waits = waits.saturating_add(shared_waits(uses, settings));
-    let waits = waits.saturating_mul(attempts);
-    let time = time.map(|time| time.saturating_add(waits));
-    let call = on(policies.timeout.as_ref()).map(|timeout| *timeout.headers);
-    let bounded = match (time, call) {
-        (Some(time), Some(call)) => Some(time.min(call)),
-        (one, other) => one.or(other),
-    };
-    let whole = whole_body(policies.timeout.as_ref(), Duration::ZERO);
-    worst(text, attempts, bounded, whole);
+    worst(text, &check::of_upstream(settings, policies));
     text.push('\n');
 }
 
-/// How long it may be until the body's end, if that is bounded.
-fn whole_body(timeout: Option<&At<Switch<TimeoutSettings>>>, waits: Duration) -> Option<Duration> {
-    let whole = on(timeout)?.whole_body.as_ref()?;
-    Some(whole.saturating_add(waits))
-}
-
-/// `time` is that to the response's headers, `whole` that to the end of its body.
-fn worst(text: &mut String, attempts: u32, time: Option<Duration>, whole: Option<Duration>) {
-    let plural = if attempts == 1 { "" } else { "s" };
+fn worst(text: &mut String, worst: &Worst) {
+    let Worst {
+        attempts,
+        headers,
+        unasked,
+        whole,
+    } = worst;
+    let plural = if *attempts == 1 { "" } else { "s" };
     _ = write!(text, "  worst case: {attempts} attempt{plural}, ");
-    _ = match time {
-        Some(time) => write!(text, "{} to the response's headers", Time(time)),
-        None => write!(text, "and no bound on their time"),
+    _ = match headers {
+        Bound::AtMost(time) => write!(text, "{} to the response's headers", Time(*time)),
+        Bound::Neither(one, other) => {
+            write!(
+                text,
+                "and no bound on their time: there is neither `{one}` nor `{other}`"
+            )
+        }
+        Bound::Others(alone) => of_others(text, *alone),
     };
+    if let Some(time) = unasked {
+        let time = Time(*time);
+        _ = write!(text, ", {time} unless the callee asks for longer waits");
+    }
     if let Some(whole) = whole {
-        _ = write!(text, ", {} to the end of its body", Time(whole));
+        _ = write!(text, ", {} to the end of its body", Time(*whole));
     }
     text.push('\n');
+}
+
+fn of_others(text: &mut String, alone: Option<(Duration, Duration)>) -> std::fmt::Result {
+    let why = "and no bound on their time: by `coalesce`, a call waits for others, of which one after the other may fail";
+    let Some((time, wait)) = alone else {
+        return write!(text, "{why}");
+    };
+    let (time, wait) = (Time(time), Time(wait));
+    write!(
+        text,
+        "{why} (one that waits for none takes {time}, with {wait} for those that wait for it)"
+    )
 }
 
 /// A line for each policy; returns how many.
@@ -249,8 +209,4 @@ fn fields_of(fields: &Map<String, Value>) -> String {
         .map(|(name, value)| format!("{name} = {}", inline(value)))
         .collect();
     fields.join(", ")
-}
-
-fn on<T>(policy: Option<&At<Switch<T>>>) -> Option<&T> {
-    policy?.on()
 }

@@ -1,4 +1,6 @@
+use super::methods::Head;
 use super::{Condition, Routes, path_of};
+use hashbrown::HashSet;
 use http::Request;
 
 /// What one rule has to say to a request.
@@ -29,11 +31,21 @@ impl Routes {
     /// for people.
     pub fn explain<B>(&self, request: &Request<B>) -> Vec<Explained> {
         let found = self.find(request);
+        let path = path_of(request);
+        let namers = self.entries.iter().filter(|entry| {
+            let conditions = &entry.conditions;
+            conditions.name_head() && conditions.missing(request, Head::OfItsOwn).is_empty()
+        });
+        let head_is_named: HashSet<_> = namers.map(|entry| &entry.template).collect();
         let entries = self.entries.iter().enumerate();
         let explained = entries.map(|(rule, entry)| {
-            let path = path_of(request);
             let fits = (entry.template.as_ref()).is_none_or(|template| template.fits(path));
-            let missing = entry.conditions.missing(request);
+            let head = if head_is_named.contains(&entry.template) {
+                Head::OfItsOwn
+            } else {
+                Head::AsGet
+            };
+            let missing = entry.conditions.missing(request, head);
             let why_not = match found {
                 Some(found) if found == rule => None,
                 _ if !fits => Some(WhyNot::Path),
@@ -43,32 +55,5 @@ impl Routes {
             Explained { rule, why_not }
         });
         explained.collect()
-    }
-
-    /// Rules that can never apply, each with the one that is always in its way: another has the very
-    /// same path, and comes first whenever this one matches. (Several rules may be in the way
-    /// together; that is not found.)
-    pub fn never_apply(&self) -> Vec<(usize, usize)> {
-        let mut never = Vec::new();
-        let mut by_path: hashbrown::HashMap<String, Vec<usize>> = hashbrown::HashMap::new();
-        for (number, entry) in self.entries.iter().enumerate() {
-            let path = format!("{:?}", entry.template);
-            by_path.entry(path).or_default().push(number);
-        }
-        let entry = |number: usize| self.entries.get(number);
-        for same in by_path.into_values() {
-            for later in &same {
-                let in_the_way = same.iter().find(|first| {
-                    let (Some(one), Some(other)) = (entry(**first), entry(*later)) else {
-                        return false;
-                    };
-                    let (one, other) = (&one.conditions, &other.conditions);
-                    first != &later && one.rank(**first) < other.rank(*later) && one.cover(other)
-                });
-                never.extend(in_the_way.map(|first| (*later, *first)));
-            }
-        }
-        never.sort_unstable();
-        never
     }
 }

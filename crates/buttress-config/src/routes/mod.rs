@@ -15,9 +15,10 @@
 //! the rule for `/users/{id}` if the one for `/users/me` is for `GET` only.
 //!
 //! A rule for `GET` is one for `HEAD` as well, because axum and most servers answer `HEAD` by what
-//! they have for `GET`: otherwise `curl -I` would pass by its limits. That ends where any rule with
-//! the very same path names `HEAD`, whatever else that rule asks: then `HEAD` is what the rules of
-//! this path say that it is. [`Routes::explain`] goes by the same.
+//! they have for `GET`: otherwise `curl -I` would pass by its limits. A rule that names `HEAD` takes
+//! those `HEAD` requests away from the rules for `GET` with the very same path for which it matches
+//! itself, and no others: one for the host `a.test` changes nothing for `b.test`. [`Routes::explain`]
+//! goes by the same.
 //!
 //! # Paths
 //!
@@ -45,6 +46,13 @@
 mod conditions;
 mod explain;
 #[cfg(test)]
+mod head_tests;
+mod hidden;
+#[cfg(test)]
+mod hidden_tests;
+mod host;
+mod methods;
+#[cfg(test)]
 mod model_tests;
 mod template;
 #[cfg(test)]
@@ -53,11 +61,11 @@ mod tree;
 
 pub use conditions::Condition;
 pub use explain::{Explained, WhyNot};
+pub use hidden::Hidden;
 pub use template::TemplateError;
 
 use conditions::Conditions;
-pub(crate) use conditions::host_holds;
-use hashbrown::HashSet;
+pub(crate) use host::host_holds;
 use http::{HeaderName, HeaderValue, Method, Request};
 use template::Template;
 use tree::Tree;
@@ -66,8 +74,8 @@ use tree::Tree;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Match {
-    /// Any of these methods; any at all if there are none. `GET` stands for `HEAD` too, unless a
-    /// rule of the same path names that.
+    /// Any of these methods; any at all if there are none. `GET` stands for `HEAD` too, but for
+    /// requests that a rule of the same path matches which names that.
     pub methods: Vec<Method>,
     /// A path template: `/users/{id}`.
     pub path: Option<String>,
@@ -117,7 +125,6 @@ impl Routes {
                 conditions,
             });
         }
-        take_head_with_get(&mut entries);
         Ok(Self { tree, entries })
     }
 
@@ -149,20 +156,6 @@ fn path_of<B>(request: &Request<B>) -> &str {
         return original.path();
     }
     request.uri().path()
-}
-
-/// Servers answer `HEAD` by what they have for `GET`, so the limits of the one are the other's.
-fn take_head_with_get(entries: &mut [Entry]) {
-    let named: HashSet<_> = entries
-        .iter()
-        .filter(|entry| entry.conditions.name_head())
-        .map(|entry| entry.template.clone())
-        .collect();
-    for entry in entries {
-        if !named.contains(&entry.template) {
-            entry.conditions.take_head_with_get();
-        }
-    }
 }
 
 impl Match {

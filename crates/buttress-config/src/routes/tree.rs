@@ -1,8 +1,10 @@
 use super::Entry;
-use super::conditions::{Conditions, Host, Rank, host_of, with_and_without_port};
+use super::conditions::{Conditions, Rank};
+use super::host::{Host, host_of, with_and_without_port};
+use super::methods::Head;
 use super::template::{Segment, Template};
 use hashbrown::HashMap;
-use http::Request;
+use http::{Method, Request};
 
 /// The rules by their paths, a node for each segment.
 ///
@@ -132,10 +134,37 @@ impl Leaf {
 
     #[inline]
     pub(super) fn find<B>(&self, request: &Request<B>, entries: &[Entry]) -> Option<usize> {
+        let head = if request.method() == Method::HEAD {
+            self.head(request, entries)
+        } else {
+            Head::OfItsOwn
+        };
+        self.first(request, entries, |conditions| {
+            conditions.hold_but_for_host(request, head)
+        })
+    }
+
+    /// What a `HEAD` request is to the rules with this path.
+    #[cold]
+    fn head<B>(&self, request: &Request<B>, entries: &[Entry]) -> Head {
+        let named = self.first(request, entries, |conditions| {
+            conditions.name_head() && conditions.hold_but_for_host(request, Head::OfItsOwn)
+        });
+        named.map_or(Head::AsGet, |_| Head::OfItsOwn)
+    }
+
+    /// The first whose host is right and whose other conditions are well.
+    #[inline]
+    fn first<B>(
+        &self,
+        request: &Request<B>,
+        entries: &[Entry],
+        well: impl Fn(&Conditions) -> bool,
+    ) -> Option<usize> {
         let first = |list: &[(Rank, usize)]| {
             let holds = |entry: &&(Rank, usize)| {
                 let entry = entries.get(entry.1);
-                entry.is_some_and(|entry| entry.conditions.hold_but_for_host(request))
+                entry.is_some_and(|entry| well(&entry.conditions))
             };
             list.iter().find(holds).copied()
         };

@@ -13,8 +13,8 @@ settings! {
     /// Which requests a route is about: those of which everything that is set here is true.
     #[derive(Default)]
     pub struct MatchSettings {
-        /// The HTTP method, or one of several. `GET` is `HEAD` as well, unless a route of the same
-        /// path names that.
+        /// The HTTP method, or one of several. `GET` is `HEAD` as well, but for requests that a route
+        /// of the same path matches which names that.
         optional method: Vec<At<Method>>,
         /// The path, as axum writes it: `/users/{id}`, `/files/{*rest}`.
         optional path: String,

@@ -14,6 +14,7 @@ mod effective;
 mod key;
 mod limit;
 mod matching;
+mod named;
 mod names;
 mod request;
 mod retry;
@@ -45,6 +46,7 @@ pub use limit::{
     VegasSettings,
 };
 pub use matching::{HeadersWanted, MatchSettings};
+pub use named::Named;
 pub use names::{HeaderName, PolicyName};
 pub use request::{
     AttemptSettings, CriticalitySettings, DeadlineSettings, TimeoutSettings, TrustSettings,
@@ -56,7 +58,7 @@ pub use retry::{
 pub use root::{
     RouteSettings, ServerPolicies, ServerSettings, Settings, SharedPolicies, UpstreamSettings,
 };
-pub use scalar::{Named, Switch};
+pub use scalar::Switch;
 pub(crate) use setting::{Definitions, Setting};
 pub use shed::{DeadlineShedderSettings, PressureSettings, QueueDelaySettings, UseSettings};
 pub(crate) use show::inline;

@@ -8,9 +8,10 @@ use super::client::{
     CoalesceSettings, CriticalityHeaderSettings, DeadlineHeaderSettings, StaleIfErrorSettings,
 };
 use super::matching::MatchSettings;
+use super::named::Named;
 use super::request::{AttemptSettings, CriticalitySettings, DeadlineSettings, TimeoutSettings};
 use super::retry::{HedgeSettings, RetrySettings};
-use super::scalar::{Named, Switch};
+use super::scalar::Switch;
 use super::shed::{DeadlineShedderSettings, PressureSettings, QueueDelaySettings};
 use crate::source::At;
 

@@ -3,7 +3,7 @@
 use super::setting::{Definitions, Setting, may_be_empty, prose};
 use crate::problem::Reporter;
 use crate::source::{At, Node, Span};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 macro_rules! whole_numbers {
     ($($type:ty),+) => {$(
@@ -139,79 +139,6 @@ impl<T: Setting> Setting for Vec<At<T>> {
 
     fn show(&self) -> Value {
         self.iter().map(|item| item.show()).collect()
-    }
-}
-
-/// Things with names of the file's own, in the file's order.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Named<T> {
-    entries: Vec<(At<String>, At<T>)>,
-}
-
-impl<T> Named<T> {
-    /// None.
-    pub const fn new() -> Self {
-        Self {
-            entries: Vec::new(),
-        }
-    }
-
-    /// The one of that name.
-    pub fn get(&self, name: &str) -> Option<&At<T>> {
-        let entry = self.entries.iter().find(|(known, _)| **known == name);
-        entry.map(|(_, value)| value)
-    }
-
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = (&At<String>, &At<T>)> {
-        self.entries.iter().map(|(name, value)| (name, value))
-    }
-
-    /// The names.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().map(|(name, _)| name.as_str())
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-}
-
-impl<T> Default for Named<T> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<T: Setting> Setting for Named<T> {
-    fn read(node: &At<Node>, report: &mut Reporter) -> Option<Self> {
-        let Node::Table(table) = &**node else {
-            report.unfit(node, "a table");
-            return None;
-        };
-        let mut entries = Vec::with_capacity(table.len());
-        for (name, node) in table.iter() {
-            let value = report.field(name, |report| T::read(node, report));
-            entries.extend(value.map(|value| (name.clone(), At::at(value, node.span()))));
-        }
-        // Without those that cannot be read, which were reported: more may be wrong with the rest.
-        Some(Self { entries })
-    }
-
-    fn schema(definitions: &mut Definitions) -> Value {
-        json!({ "type": "object", "additionalProperties": T::schema(definitions) })
-    }
-
-    fn show(&self) -> Value {
-        let entries = self.iter();
-        let entries = entries.map(|(name, value)| ((**name).clone(), value.show()));
-        Value::Object(entries.collect::<Map<_, _>>())
     }
 }
 

@@ -1,0 +1,130 @@
+//! What is wrong with a file as a whole: each check with a file that it refuses, and one like it
+//! that is fine.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
+
+mod builders;
+mod routes;
+mod times;
+
+use buttress_config::{Document, Format};
+
+/// What is wrong, as `path what`.
+fn wrong(text: &str) -> Vec<String> {
+    match Document::parse("test.toml", text, Format::Toml) {
+        Ok(document) => {
+            assert!(document.warnings().is_empty(), "{}", document.warnings());
+            Vec::new()
+        }
+        Err(problems) => {
+            let problems = problems.iter();
+            problems
+                .map(|problem| format!("{} {}", problem.path, problem.what))
+                .collect()
+        }
+    }
+}
+
+/// One thing is wrong, of which this is the beginning.
+fn refused(text: &str, beginning: &str) {
+    let wrong = wrong(text);
+    assert_eq!(wrong.len(), 1, "{wrong:#?}");
+    assert!(wrong[0].starts_with(beginning), "{wrong:#?}");
+}
+
+fn fine(text: &str) {
+    assert_eq!(wrong(text), Vec::<String>::new());
+}
+
+/// The file can be used, and one thing is hardly meant, of which this is the beginning.
+fn warned(text: &str, beginning: &str) {
+    let document = Document::parse("test.toml", text, Format::Toml).unwrap();
+    let warnings = document.warnings().iter();
+    let warnings: Vec<_> = warnings
+        .map(|problem| format!("{} {}", problem.path, problem.what))
+        .collect();
+    assert_eq!(warnings.len(), 1, "{warnings:#?}");
+    assert!(warnings[0].starts_with(beginning), "{warnings:#?}");
+}
+
+#[test]
+fn an_empty_file_is_fine() {
+    fine("");
+    fine("[server.defaults]\n[upstream.some]\n");
+}
+
+#[test]
+fn fields_of_the_application_are_left_alone() {
+    fine(
+        "x-mine = 1\n[server]\nx-more = { anything = [1, 2] }\n[upstream.some]\nx-url = 'http://a'\n",
+    );
+    refused("mine = 1\n", "mine is not a field that there is here");
+}
+
+#[test]
+fn policies_must_be_used_and_known() {
+    let file = |uses: &str| {
+        format!("[policy.pool]\nbulkhead = 4\n[[server.route]]\nmatch = {{ path = '/' }}\n{uses}\n")
+    };
+    fine(&file("use = ['pool']"));
+    fine(&file("use = 'pool'"));
+    refused(&file(""), "policy.pool is used by no route and no upstream");
+    refused(
+        &file("use = ['pool', 'pool']"),
+        "server.route[0].use[1] is \"pool\", which is there twice",
+    );
+    assert_eq!(
+        wrong(&file("use = ['poll']")),
+        [
+            "policy.pool is used by no route and no upstream",
+            "server.route[0].use[0] is \"poll\", and there is no policy of that name",
+        ]
+    );
+    fine("[policy.pool]\nbulkhead = 4\n[server.defaults]\nuse = ['pool']\n");
+    fine("[policy.pool]\nbulkhead = 4\n[upstream.u]\nuse = ['pool']\n");
+    refused(
+        "[policy.pool]\n[upstream.u]\nuse = ['pool']\n",
+        "policy.pool has no policy that could be shared",
+    );
+}
+
+#[test]
+fn names_are_such_that_refusals_can_carry_them() {
+    fine("[upstream.'the payments, mostly']\n");
+    let long = "x".repeat(65);
+    for bad in ["''", "\"a\\nb\"", "'häuser'", &long] {
+        let wrong = wrong(&format!("[upstream.{bad}]\n"));
+        assert!(
+            wrong.len() == 1 && wrong[0].contains("has a name that"),
+            "{wrong:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_for_servers_is_not_shared_with_upstreams() {
+    refused(
+        "[policy.fair]\nfair_share = { limit = 4, by = 'peer' }\n[upstream.u]\nuse = ['fair']\n",
+        "upstream.u.use names \"fair\", whose `fair_share` is for servers",
+    );
+}
+
+#[test]
+fn what_could_not_be_read_may_be_what_uses_a_policy() {
+    refused(
+        "[policy.pool]\nbulkhead = 4\n[[server.route]]\nuse = ['pool']\n",
+        "server.route[0].match is missing",
+    );
+}
+
+#[test]
+fn an_upstream_retries_or_hedges() {
+    refused(
+        "[upstream.u]\nretry = 2\nhedge = '50ms'\n",
+        "upstream.u.hedge stands beside `retry`",
+    );
+    fine("[upstream.u]\nhedge = '50ms'\n");
+    fine("[upstream.u]\nretry = false\nhedge = '50ms'\n");
+}

@@ -1,0 +1,282 @@
+//! Times that don't fit into each other.
+
+use super::{fine, refused, warned};
+use buttress_config::{Document, Format, Severity};
+
+#[test]
+fn attempts_and_waits_must_fit_into_the_call() {
+    let upstream = |timeout: &str| {
+        format!(
+            "[upstream.u]\ntimeout = '{timeout}'\nattempt_timeout = '1s'\n\
+             retry = {{ attempts = 3, backoff = {{ base = '100ms', base_if_overloaded = '100ms' }} }}\n"
+        )
+    };
+    fine(&upstream("3300ms"));
+    refused(
+        &upstream("3299ms"),
+        "upstream.u.retry.attempts lets 3 attempts of 1s and the waits between them take 3s300ms",
+    );
+}
+
+#[test]
+fn the_longest_waits_that_the_backoff_has_are_counted() {
+    let upstream = |backoff: &str, timeout: &str| {
+        format!(
+            "[upstream.u]\ntimeout = '{timeout}'\nattempt_timeout = '1s'\n\
+             retry = {{ attempts = 4, backoff = {{ {backoff} }} }}\n"
+        )
+    };
+    let beginning = "upstream.u.retry.attempts lets 4 attempts of 1s and the waits between them";
+    for (backoff, milliseconds) in [
+        ("constant = '1s'", 7_000),
+        ("base = '100ms', cap = '150ms'", 4_400),
+        ("base = '100ms', factor = 3", 5_300),
+        ("base = '100ms', jitter = 'grpc'", 4_840),
+        (
+            "base = '100ms', jitter = 'decorrelated', cap = '500ms'",
+            5_300,
+        ),
+    ] {
+        let backoff = if backoff.starts_with("constant") {
+            backoff.to_owned()
+        } else {
+            format!("{backoff}, base_if_overloaded = '1ms'")
+        };
+        let backoff = &backoff;
+        fine(&upstream(backoff, &format!("{milliseconds}ms")));
+        refused(
+            &upstream(backoff, &format!("{}ms", milliseconds - 1)),
+            beginning,
+        );
+    }
+}
+
+/// By the formulas of the backoff, if the callee says each time that it has too much to do, or
+/// something else, whichever takes longer.
+#[test]
+fn waits_after_an_overload_that_a_file_asks_for_are_warned_of() {
+    let upstream = |backoff: &str, timeout: &str| {
+        format!(
+            "[upstream.u]\ntimeout = '{timeout}'\nattempt_timeout = '1s'\n\
+             retry = {{ attempts = 4, backoff = {{ {backoff} }} }}\n"
+        )
+    };
+    let beginning = "upstream.u.retry.attempts lets 4 attempts, with the waits after an overload,";
+    for (backoff, milliseconds) in [
+        ("base_if_overloaded = '1s'", 7_000),
+        ("base_if_overloaded = '1s', cap = '150ms'", 7_000),
+        (
+            "base_if_overloaded = '1s', cap = '3s'",
+            4_000 + 1_000 + 2_000 + 3_000,
+        ),
+        ("base_if_overloaded = '1s', jitter = 'grpc'", 7_600),
+        (
+            "base = '100ms', jitter = 'decorrelated', cap = '9s', base_if_overloaded = '200ms'",
+            4_000 + 600 + 1_800 + 5_400,
+        ),
+        (
+            "base = '100ms', cap = '2s', base_if_overloaded = '10ms', factor = 10",
+            4_000 + 100 + 1_000 + 2_000,
+        ),
+    ] {
+        fine(&upstream(backoff, &format!("{milliseconds}ms")));
+        let overloaded = upstream(backoff, &format!("{}ms", milliseconds - 1));
+        if backoff.contains("factor") {
+            refused(
+                &overloaded,
+                "upstream.u.retry.attempts lets 4 attempts of 1s",
+            );
+        } else {
+            warned(&overloaded, beginning);
+        }
+    }
+}
+
+#[test]
+fn no_wait_is_longer_than_the_longest_that_is_worth_it() {
+    let upstream = |timeout: &str| {
+        format!(
+            "[upstream.u]\ntimeout = '{timeout}'\nattempt_timeout = '1s'\n\
+             retry = {{ attempts = 3, longest_wait = '300ms', backoff = {{ constant = '5s' }} }}\n"
+        )
+    };
+    fine(&upstream("3600ms"));
+    refused(
+        &upstream("3599ms"),
+        "upstream.u.retry.attempts lets 3 attempts",
+    );
+}
+
+#[test]
+fn queues_in_front_of_each_attempt_are_warned_of() {
+    let upstream = |timeout: &str, shadow: bool| {
+        format!(
+            "[policy.p]\npace = {{ rate = '9/s', waiting_room = {{ places = 9, longest_wait = '50ms' }} }}\n\
+             [upstream.u]\ntimeout = '{timeout}'\nattempt_timeout = '1s'\nuse = 'p'\n\
+             rate_limit = {{ rate = '9/s', wait_at_most = '200ms', shadow = {shadow} }}\n\
+             retry = {{ attempts = 2, backoff = {{ constant = '100ms' }} }}\n"
+        )
+    };
+    fine(&upstream("2600ms", false));
+    warned(
+        &upstream("2599ms", false),
+        "upstream.u.retry.attempts lets 2 attempts, with up to 250ms in queues before each, take 2s600ms",
+    );
+    // In shadow, nobody waits.
+    fine(&upstream("2200ms", true));
+}
+
+#[test]
+fn standard_retries_must_fit_into_a_shorter_call() {
+    fine("[upstream.u]\ntimeout = '8s'\n");
+    refused(
+        "[upstream.u]\ntimeout = '7s'\n",
+        "upstream.u.timeout lets 3 attempts of 2s500ms",
+    );
+    fine("[upstream.u]\ntimeout = '3s'\nretry = false\n");
+}
+
+#[test]
+fn an_attempt_is_no_longer_than_the_call() {
+    let upstream = |each: &str| {
+        format!("[upstream.u]\ntimeout = '2s'\nattempt_timeout = '{each}'\nretry = false\n")
+    };
+    fine(&upstream("2s"));
+    refused(
+        &upstream("2001ms"),
+        "upstream.u.attempt_timeout lets an attempt take 2s1ms",
+    );
+}
+
+#[test]
+fn a_queue_is_shorter_than_the_deadline() {
+    let route = |policy: &str| {
+        format!(
+            "[server.defaults]\ndeadline = '1s'\n[[server.route]]\nmatch = {{ path = '/' }}\n{policy}\n"
+        )
+    };
+    let room = |kind: &str, rest: &str, wait: &str| {
+        route(&format!(
+            "{kind} = {{ {rest} waiting_room = {{ places = 1, longest_wait = '{wait}' }} }}"
+        ))
+    };
+    for (kind, rest) in [
+        ("bulkhead", "limit = 1,"),
+        ("adaptive_limit", ""),
+        ("pace", "rate = '5/s',"),
+    ] {
+        fine(&room(kind, rest, "999ms"));
+        let path = format!("server.route[0].{kind}.waiting_room.longest_wait is 1s");
+        refused(&room(kind, rest, "1s"), &path);
+    }
+    fine(&route(
+        "rate_limit = { rate = '5/s', wait_at_most = '999ms' }",
+    ));
+    refused(
+        &route("rate_limit = { rate = '5/s', wait_at_most = '1s' }"),
+        "server.route[0].rate_limit.wait_at_most is 1s",
+    );
+}
+
+#[test]
+fn a_shared_queue_is_shorter_than_the_deadline_of_each_that_uses_it() {
+    let file = |deadline: &str| {
+        format!(
+            "[policy.pool.bulkhead]\nlimit = 4\nwaiting_room = {{ places = 9, longest_wait = '1s' }}\n\
+             [[server.route]]\nmatch = {{ path = '/' }}\nuse = ['pool']\ndeadline = '{deadline}'\n"
+        )
+    };
+    fine(&file("1001ms"));
+    refused(
+        &file("1s"),
+        "server.route[0].use names \"pool\", in which calls wait for up to 1s",
+    );
+}
+
+#[test]
+fn a_queue_before_an_upstream_is_shorter_than_the_call() {
+    let upstream = |wait: &str| {
+        format!(
+            "[upstream.u]\ntimeout = '8s'\n\
+             bulkhead = {{ limit = 4, waiting_room = {{ places = 9, longest_wait = '{wait}' }} }}\n"
+        )
+    };
+    warned(&upstream("7s"), "upstream.u.timeout lets 3 attempts");
+    refused(
+        &upstream("8s"),
+        "upstream.u.bulkhead.waiting_room.longest_wait is 8s",
+    );
+}
+
+#[test]
+fn queues_in_which_a_request_waits_in_turn_are_together_shorter_than_the_deadline() {
+    let route = |shared: &str, own: &str| {
+        format!(
+            "[policy.pool]\nbulkhead = {{ limit = 4, waiting_room = {{ places = 9, longest_wait = '{shared}' }} }}\n\
+             [[server.route]]\nmatch = {{ path = '/' }}\nuse = 'pool'\ndeadline = '1s'\n\
+             rate_limit = {{ rate = '5/s', wait_at_most = '300ms' }}\n\
+             pace = {{ rate = '5/s', waiting_room = {{ places = 9, longest_wait = '{own}' }} }}\n"
+        )
+    };
+    fine(&route("300ms", "399ms"));
+    refused(
+        &route("300ms", "400ms"),
+        "server.route[0].pace.waiting_room.longest_wait is 400ms, with which calls wait in all the queues in turn for up to 1s",
+    );
+    refused(
+        &route("699ms", "1ms"),
+        "server.route[0].use names \"pool\", in which calls wait for up to 699ms, with which calls wait in all the queues in turn for up to 1s",
+    );
+    // One that is too long alone is said to be, and nothing more.
+    refused(
+        &route("300ms", "1s"),
+        "server.route[0].pace.waiting_room.longest_wait is 1s",
+    );
+}
+
+#[test]
+fn queues_before_an_upstream_are_together_shorter_than_the_call() {
+    let upstream = |wait: &str, shadow: bool| {
+        format!(
+            "[upstream.u]\ntimeout = '1s'\nattempt_timeout = '1s'\nretry = false\n\
+             bulkhead = {{ limit = 4, waiting_room = {{ places = 9, longest_wait = '500ms' }} }}\n\
+             rate_limit = {{ rate = '5/s', wait_at_most = '{wait}', shadow = {shadow} }}\n"
+        )
+    };
+    fine(&upstream("499ms", false));
+    fine(&upstream("500ms", true));
+    refused(
+        &upstream("500ms", false),
+        "upstream.u.bulkhead.waiting_room.longest_wait is 500ms, with which calls wait in all the queues in turn for up to 1s",
+    );
+}
+
+#[test]
+fn a_breaker_sees_two_timeouts_in_its_window() {
+    let upstream = |window: &str| {
+        format!(
+            "[upstream.u]\ntimeout = '20s'\nattempt_timeout = '5s'\ncircuit_breaker = {{ {window} }}\n"
+        )
+    };
+    fine(&upstream("time_window = '10s'"));
+    fine(&upstream("time_window = false"));
+    refused(
+        &upstream("time_window = '9s'"),
+        "upstream.u.circuit_breaker.time_window makes the breaker's window of 9s shorter than two timeouts of 5s",
+    );
+    refused(
+        "[upstream.u]\ntimeout = '60s'\nattempt_timeout = '16s'\n",
+        "upstream.u.attempt_timeout makes the breaker's window of 30s shorter than two timeouts",
+    );
+}
+
+#[test]
+fn a_retry_that_never_comes_is_hardly_meant() {
+    let text = "[upstream.u]\nattempt_timeout = false\n";
+    let document = Document::parse("test.toml", text, Format::Toml).unwrap();
+    let warnings: Vec<_> = document.warnings().iter().collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!(warnings[0].severity, Severity::Warning);
+    assert_eq!((warnings[0].line, warnings[0].column), (2, 19));
+    fine("[upstream.u]\nattempt_timeout = false\nretry = 1\n");
+}
