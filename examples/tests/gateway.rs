@@ -410,7 +410,7 @@ async fn the_longest_prefix_says_which_upstream_a_path_is_for() {
         let app = Router::new().fallback(any(move || async move { name }));
         let origin = file_of("[upstream.origin]", &common::serve(app).await);
         file += &origin.replace("origin", name);
-        file += &format!("\nx-prefix = \"{prefix}\"\n");
+        file = format!("{file}\nx-prefix = \"{prefix}\"\n");
     }
     let text = async |url: &str, path: &str| {
         let answer = http1().get(format!("{url}{path}")).send().await.unwrap();
