@@ -9,23 +9,33 @@ use axum::body::Body;
 use axum::routing::{any, get};
 use buttress_config::{Document, Rules};
 use buttress_examples::{gateway, listen};
+use std::net::TcpListener as StdListener;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_stream::StreamExt as _;
 use tower::BoxError;
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), BoxError> {
     tracing_subscriber::fmt().init();
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/gateway.toml");
     let given = std::env::args().nth(1);
-    let file = given.as_deref().unwrap_or(beside);
-    let rules = Rules::watch(file)?;
-    let listener = listen(8080).await?;
+    let name = given.as_deref().unwrap_or(beside);
+    let rules = Rules::watch(name)?;
+    let file = Document::load(Path::new(name))?;
+    let listener = listen(8080).await?.into_std()?;
     let url = format!("http://{}", listener.local_addr()?);
-    let serving = gateway::serve(listener, &rules, &Document::load(Path::new(file))?)?;
-    println!("listening on {url}, by {file}: edit it while this runs");
+    let first = TcpListener::from_std(listener.try_clone()?)?;
+    let first = gateway::serve(first, &rules, &file)?;
+    // A thread for each core, as nginx has its workers: a request stays where it is, and its
+    // connection to the upstream is there as well. They share the policies.
+    for _ in 1..thread::available_parallelism()?.get() {
+        let (listener, rules, file) = (listener.try_clone()?, rules.clone(), file.clone());
+        thread::spawn(move || work(listener, &rules, &file));
+    }
+    println!("listening on {url}, by {name}: edit it while this runs");
     if given.is_none() {
         tokio::spawn(axum::serve(TcpListener::bind(DEMO).await?, demo()).into_future());
         println!(
@@ -36,7 +46,12 @@ async fn main() -> Result<(), BoxError> {
     curl -N {url}/stream"
         );
     }
-    Ok(serving.await?)
+    Ok(first.await?)
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn work(listener: StdListener, rules: &Rules, file: &Document) -> Result<(), BoxError> {
+    Ok(gateway::serve(TcpListener::from_std(listener)?, rules, file)?.await?)
 }
 
 /// Where the file beside this has its upstream.

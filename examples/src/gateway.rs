@@ -30,9 +30,8 @@ use buttress_config::{Document, Rules};
 use bytes::Bytes;
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
-use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde_json::Value;
 use std::cmp::Reverse;
@@ -54,7 +53,10 @@ pub fn serve(
 ) -> Result<impl Future<Output = std::io::Result<()>> + Send + use<>, BoxError> {
     let mut upstreams = Vec::new();
     for (name, prefix, address) in upstreams_of(file)? {
-        upstreams.push((prefix, rules.upstream(&name)?.layer(client(address))));
+        let origin = Arc::new(Origin::new(address));
+        let origin = service_fn(move |request| origin.call(request));
+        let origin = origin.map_err(BoxError::from);
+        upstreams.push((prefix, rules.upstream(&name)?.layer(origin)));
     }
     upstreams.sort_by_key(|(prefix, _)| Reverse(prefix.len()));
     let upstreams: Arc<[_]> = upstreams.into();
@@ -88,44 +90,45 @@ fn upstreams_of(file: &Document) -> Result<Vec<(String, String, Authority)>, Box
     each.collect()
 }
 
-/// Calls one address: gRPC over HTTP/2, and everything else over HTTP/1.1.
-fn client(
+/// Where an upstream is, and the connections to it: gRPC goes over HTTP/2, all else over HTTP/1.1.
+struct Origin {
     address: Authority,
-) -> impl Service<
-    http::Request<ReplayBody<Body>>,
-    Response = http::Response<Incoming>,
-    Error = BoxError,
-    Future: Send,
-> + Clone
-+ Send
-+ Sync
-+ 'static {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    let mut builder = Client::builder(TokioExecutor::new());
-    builder.pool_timer(TokioTimer::new());
-    let http1: Client<_, ReplayBody<Body>> = builder.build(connector.clone());
-    let http2: Client<_, ReplayBody<Body>> = builder.http2_only(true).build(connector);
-    let client = service_fn(move |mut request: http::Request<ReplayBody<Body>>| {
+    http1: Client<HttpConnector, ReplayBody<Body>>,
+    http2: Client<HttpConnector, ReplayBody<Body>>,
+}
+
+impl Origin {
+    fn new(address: Authority) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.pool_timer(TokioTimer::new());
+        Self {
+            address,
+            http1: builder.build(connector.clone()),
+            http2: builder.http2_only(true).build(connector),
+        }
+    }
+
+    fn call(&self, mut request: http::Request<ReplayBody<Body>>) -> ResponseFuture {
         let rest = request.uri().path_and_query().map_or("/", |it| it.as_str());
         let uri = Uri::builder().scheme(Scheme::HTTP).path_and_query(rest);
         // hyper refuses the one that is there instead of an invalid one.
-        let uri = uri.authority(address.clone()).build().unwrap_or_default();
-        *request.uri_mut() = uri;
+        let uri = uri.authority(self.address.clone()).build();
+        *request.uri_mut() = uri.unwrap_or_default();
         // hyper writes it from the address.
         request.headers_mut().remove(header::HOST);
         if is_grpc(request.headers()) {
             *request.version_mut() = Version::HTTP_2;
-            return http2.request(request);
+            return self.http2.request(request);
         }
         *request.version_mut() = Version::HTTP_11;
         if request.headers().contains_key(header::TE) {
             let named = HeaderValue::from_static("te");
             request.headers_mut().insert(header::CONNECTION, named);
         }
-        http1.request(request)
-    });
-    client.map_err(BoxError::from)
+        self.http1.request(request)
+    }
 }
 
 async fn proxy<S, B>(
@@ -188,7 +191,7 @@ fn forward(request: &mut Request) -> Result<(), Refusal> {
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
-    for name in [header::EXPECT, header::FORWARDED, FORWARDED_HOST] {
+    for name in ["expect", "forwarded", "x-forwarded-host"] {
         headers.remove(name);
     }
     // HTTP/2 may send each cookie in a field of its own, HTTP/1 must not (RFC 9113, section 8.2.3).
@@ -200,12 +203,12 @@ fn forward(request: &mut Request) -> Result<(), Refusal> {
     if let Some(host) = host {
         // The layers around the client tell requests apart by it.
         headers.insert(header::HOST, host.clone());
-        headers.insert(FORWARDED_HOST, host);
+        headers.insert("x-forwarded-host", host);
     }
     if let Some(Ok(client)) = peer.map(HeaderValue::try_from) {
-        headers.append(FORWARDED_FOR, client);
+        headers.append("x-forwarded-for", client);
     }
-    headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+    headers.insert("x-forwarded-proto", HeaderValue::from_static("http"));
     headers.append(header::VIA, via);
     Ok(())
 }
@@ -246,9 +249,6 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const HOP_BY_HOP: [HeaderName; 8] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
