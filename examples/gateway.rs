@@ -1,58 +1,65 @@
-//! `cargo run --release --example gateway [-- FILE [NAME=HOST:PORT]...]`
+//! `cargo run --release --example gateway [-- FILE]`
 //!
 //! A reverse proxy whose routes and upstreams are protected from a file, `examples/gateway.toml`
-//! unless another is given. Edit it while this runs. Without an upstream there is one in the same
-//! process.
+//! unless another is given. Edit it while this runs. For the file beside it, it is its own upstream.
 #![allow(clippy::print_stdout, reason = "it tells what to try")]
 
 use axum::Router;
 use axum::body::Body;
 use axum::routing::{any, get};
-use buttress_config::Rules;
+use buttress_config::{Document, Rules};
 use buttress_examples::{gateway, listen};
-use http::uri::Authority;
+use std::net::TcpListener as StdListener;
+use std::path::Path;
+use std::thread;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_stream::StreamExt as _;
 use tower::BoxError;
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), BoxError> {
     tracing_subscriber::fmt().init();
-    let mut arguments = std::env::args().skip(1);
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/gateway.toml");
-    let file = arguments.next().unwrap_or_else(|| beside.to_owned());
-    let mut upstreams = Vec::new();
-    for argument in arguments {
-        let Some((name, address)) = argument.split_once('=') else {
-            return Err(format!("{argument:?} must be NAME=HOST:PORT").into());
-        };
-        upstreams.push((name.to_owned(), address.parse::<Authority>()?));
+    let given = std::env::args().nth(1);
+    let name = given.as_deref().unwrap_or(beside);
+    let rules = Rules::watch(name)?;
+    let file = Document::load(Path::new(name))?;
+    let listener = listen(8080).await?.into_std()?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let first = TcpListener::from_std(listener.try_clone()?)?;
+    let first = gateway::serve(first, &rules, &file)?;
+    // A thread for each core, as nginx has its workers: a request stays where it is, and its
+    // connection to the upstream is there as well. They share the policies.
+    for _ in 1..thread::available_parallelism()?.get() {
+        let (listener, rules, file) = (listener.try_clone()?, rules.clone(), file.clone());
+        thread::spawn(move || work(listener, &rules, &file));
     }
-    if upstreams.is_empty() {
-        upstreams.push(("demo".to_owned(), demo().await?));
+    println!("listening on {url}, by {name}: edit it while this runs");
+    if given.is_none() {
+        tokio::spawn(axum::serve(TcpListener::bind(DEMO).await?, demo()).into_future());
+        println!(
+            "
+    curl -i {url}/hello
+    curl -i {url}/slow        # more than the file gives it
+    curl -i {url}/flaky       # tried again
+    curl -N {url}/stream"
+        );
     }
-    let rules = Rules::watch(&file)?;
-    let app = gateway::app(&rules, &upstreams)?;
-    let listener = listen(8080).await?;
-    println!(
-        "listening on http://{}, by {file}: edit it while this runs
-
-    curl -i localhost:8080/hello
-    curl -i localhost:8080/slow        # more than the file gives it
-    curl -i localhost:8080/flaky       # tried again
-    curl -N localhost:8080/stream",
-        listener.local_addr()?
-    );
-    gateway::serve(listener, app).await?;
-    Ok(())
+    Ok(first.await?)
 }
 
+#[tokio::main(flavor = "current_thread")]
+async fn work(listener: StdListener, rules: &Rules, file: &Document) -> Result<(), BoxError> {
+    Ok(gateway::serve(TcpListener::from_std(listener)?, rules, file)?.await?)
+}
+
+/// Where the file beside this has its upstream.
+const DEMO: &str = "127.0.0.1:8081";
+
 /// An upstream to try it with.
-async fn demo() -> Result<Authority, BoxError> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?.to_string().parse()?;
-    let slow = || async { tokio::time::sleep(Duration::from_secs(3)).await };
+fn demo() -> Router {
+    let slow = || tokio::time::sleep(Duration::from_secs(3));
     let flaky = || async {
         // Every other second it is not well.
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -63,14 +70,11 @@ async fn demo() -> Result<Authority, BoxError> {
     };
     let stream = || async {
         let ticks = tokio_stream::iter(1..=10).map(|tick| Ok::<_, BoxError>(format!("{tick}\n")));
-        let ticks = tokio_stream::StreamExt::throttle(ticks, Duration::from_millis(500));
-        Body::from_stream(ticks)
+        Body::from_stream(ticks.throttle(Duration::from_millis(500)))
     };
-    let app = Router::new()
+    Router::new()
         .route("/slow", any(slow))
         .route("/flaky", any(flaky))
         .route("/stream", get(stream))
-        .fallback(|| async { "hello\n" });
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    Ok(address)
+        .fallback(|| async { "hello\n" })
 }

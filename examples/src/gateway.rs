@@ -1,203 +1,254 @@
 //! A reverse proxy that is protected from a file.
 //!
 //! Which requests may come, how many, and how long they may take, the file says; and how the
-//! upstreams are called. What is here is what remains: which upstream a request is for, and what a
-//! proxy does to headers.
+//! upstreams are called. Of the fields that a file leaves to the application, this one has two:
+//! `x-address`, where an upstream is, and `x-prefix`, which paths are for it. They are read once.
+//! What is here besides is what a proxy does to a request (RFC 9110, section 7.6):
 //!
-//! - Hop-by-hop fields are removed, in both directions (RFC 9110, section 7.6.1); `TE: trailers`
-//!   stays, because gRPC asks for it.
-//! - `Host` is passed on as the client sent it, whatever `Connection` says. An HTTP/2 request has it
-//!   from its authority.
-//! - The client's address is added to `X-Forwarded-For`, to what is there already; so an upstream
-//!   must count hops from the right. `X-Forwarded-Proto` and `X-Forwarded-Host` are replaced.
-//! - Bodies are streams, in both directions, and trailers pass.
-//! - gRPC goes over HTTP/2, everything else over HTTP/1.1.
+//! - Fields between neighbours are removed, in both directions; `TE: trailers` stays, since gRPC
+//!   asks for it. `Expect` ends here, because the client is told to go on from here.
+//! - The upstream is called by its own address, over HTTP/1.1 and over HTTP/2 (gRPC) alike, and
+//!   `X-Forwarded-Host` says for whom the request was. Were it called by the client's word,
+//!   connections to it would be as many as there are names that clients make up.
+//! - The client's address is added to `X-Forwarded-For`, and `Via` gets the proxy's name, to what is
+//!   there already: count from the right. `X-Forwarded-Proto` and `X-Forwarded-Host` are replaced,
+//!   and `Forwarded` is removed.
+//! - A request for nobody in particular (no `Host`, two of them, one with a user's name) is refused
+//!   with 400. Tunnels (`CONNECT`, websockets) are refused with 501, as a call through one has no
+//!   end that a policy could see; other upgrades are not made, which HTTP allows.
+//! - Bodies are streams, in both directions, and trailers pass. Interim answers (1xx) don't: hyper
+//!   cannot send them.
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::body::{Body, HttpBody};
+use axum::extract::{ConnectInfo, Request};
 use axum::response::{IntoResponse, Response};
+use axum::serve::ListenerExt as _;
 use buttress::protocol::is_grpc;
 use buttress::repeat::ReplayBody;
 use buttress::{Http, Protocol, Reject, Rejection};
-use buttress_config::Rules;
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version, header};
-use hyper_util::client::legacy::Client;
+use buttress_config::{Document, Rules};
+use bytes::Bytes;
+use http::uri::{Authority, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use serde_json::Value;
+use std::cmp::Reverse;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tower::util::BoxCloneSyncService;
-use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 
-/// The upstreams, by name. The first one gets what is for none of the others.
-#[derive(Clone)]
-struct Gateway {
-    upstreams: Arc<[(String, Origin)]>,
-}
-
-type Origin = BoxCloneSyncService<Request, Response, BoxError>;
-
-/// The gateway to some upstreams, each with its name in the file and its address. A request is for
-/// the upstream whose name is the first segment of its path, or else for the first one.
+/// Serves HTTP/1 and HTTP/2, without TLS, for the upstreams of a file, by rules that may change.
 ///
 /// # Errors
 ///
-/// The file has no upstream of that name, or there are none at all.
-pub fn app(rules: &Rules, upstreams: &[(String, Authority)]) -> Result<Router, BoxError> {
-    if upstreams.is_empty() {
-        return Err("there must be an upstream".into());
+/// An upstream's `x-address` is missing or is not `HOST:PORT`, or its `x-prefix` is not a path.
+pub fn serve(
+    listener: TcpListener,
+    rules: &Rules,
+    file: &Document,
+) -> Result<impl Future<Output = std::io::Result<()>> + Send + use<>, BoxError> {
+    let mut upstreams = Vec::new();
+    for (name, prefix, address) in upstreams_of(file)? {
+        let origin = Arc::new(Origin::new(address));
+        let origin = service_fn(move |request| origin.call(request));
+        let origin = origin.map_err(BoxError::from);
+        upstreams.push((prefix, rules.upstream(&name)?.layer(origin)));
     }
-    let protected = upstreams.iter().map(|(name, address)| {
-        let layer = rules.upstream(name)?;
-        let client = ServiceBuilder::new()
-            .layer(layer)
-            .service(client(address.clone()));
-        let origin = client.map_response(|response: http::Response<_>| response.map(Body::new));
-        Ok((name.clone(), BoxCloneSyncService::new(origin)))
+    upstreams.sort_by_key(|(prefix, _)| Reverse(prefix.len()));
+    let upstreams: Arc<[_]> = upstreams.into();
+    // Without axum's router, which gives answers to `HEAD` a length that they don't have.
+    let app = service_fn(move |request| proxy(Arc::clone(&upstreams), request));
+    let app = rules.server().layer(app);
+    let app = app.map_response(|response: http::Response<_>| response.map(Body::new));
+    let app = axum::ServiceExt::into_make_service_with_connect_info::<SocketAddr>(app);
+    let listener = listener.tap_io(|connection| {
+        // Parts of a stream must not wait for one another. If it fails, they may.
+        let _ = connection.set_nodelay(true);
     });
-    let upstreams = protected.collect::<Result<_, BoxError>>()?;
-    Ok(Router::new()
-        .fallback(proxy)
-        .layer(rules.server())
-        .with_state(Gateway { upstreams }))
+    Ok(axum::serve(listener, app).into_future())
 }
 
-/// Serves the gateway, HTTP/1 and HTTP/2 without TLS.
-///
-/// # Errors
-///
-/// The listener fails.
-pub async fn serve(listener: TcpListener, app: Router) -> std::io::Result<()> {
-    let app = app.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, app).await
+/// Each upstream's name, the beginning of its paths without the slash at its end, and its address.
+fn upstreams_of(file: &Document) -> Result<Vec<(String, String, Authority)>, BoxError> {
+    let file = Value::from(file.root());
+    let all = file["upstream"].as_object().into_iter().flatten();
+    let each = all.map(|(name, upstream)| {
+        let wrong = |what| format!("upstream.{name}.{what}");
+        let address = upstream["x-address"].as_str().unwrap_or_default();
+        let address = address.parse().ok();
+        let address = address.filter(|it: &Authority| !it.as_str().contains('@'));
+        let address = address.ok_or_else(|| wrong("x-address must be \"HOST:PORT\""))?;
+        let prefix = upstream.get("x-prefix").map_or(Some("/"), Value::as_str);
+        let prefix = prefix.filter(|prefix| prefix.starts_with('/'));
+        let prefix = prefix.ok_or_else(|| wrong("x-prefix must begin with \"/\""))?;
+        Ok((name.clone(), prefix.trim_end_matches('/').into(), address))
+    });
+    each.collect()
 }
 
-/// Calls one address: gRPC over HTTP/2, and everything else over HTTP/1.1.
-fn client(
+/// Where an upstream is, and the connections to it: gRPC goes over HTTP/2, all else over HTTP/1.1.
+struct Origin {
     address: Authority,
-) -> impl tower::Service<
-    http::Request<ReplayBody<Body>>,
-    Response = http::Response<hyper::body::Incoming>,
-    Error = BoxError,
-    Future: Send + 'static,
-> + Clone
-+ Send
-+ Sync
-+ 'static {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    let mut builder = Client::builder(TokioExecutor::new());
-    builder
-        .pool_timer(TokioTimer::new())
-        .timer(TokioTimer::new());
-    let http1: Client<_, ReplayBody<Body>> = builder.build(connector.clone());
-    let http2: Client<_, ReplayBody<Body>> = builder.http2_only(true).build(connector);
-    service_fn(move |mut request: http::Request<ReplayBody<Body>>| {
-        let over_http2 = is_grpc(request.headers());
-        let target = target(request.uri(), &address);
-        let called = target.map(|uri| {
-            *request.uri_mut() = uri;
-            let (client, version) = if over_http2 {
-                (&http2, Version::HTTP_2)
-            } else {
-                (&http1, Version::HTTP_11)
-            };
-            *request.version_mut() = version;
-            client.request(request)
-        });
-        async move { Ok(called?.await?) }
-    })
+    http1: Client<HttpConnector, ReplayBody<Body>>,
+    http2: Client<HttpConnector, ReplayBody<Body>>,
 }
 
-fn target(uri: &Uri, address: &Authority) -> Result<Uri, http::Error> {
-    let rest = uri.path_and_query().cloned();
-    Uri::builder()
-        .scheme(Scheme::HTTP)
-        .authority(address.clone())
-        .path_and_query(rest.unwrap_or(PathAndQuery::from_static("/")))
-        .build()
+impl Origin {
+    fn new(address: Authority) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.pool_timer(TokioTimer::new());
+        Self {
+            address,
+            http1: builder.build(connector.clone()),
+            http2: builder.http2_only(true).build(connector),
+        }
+    }
+
+    fn call(&self, mut request: http::Request<ReplayBody<Body>>) -> ResponseFuture {
+        let rest = request.uri().path_and_query().map_or("/", |it| it.as_str());
+        let uri = Uri::builder().scheme(Scheme::HTTP).path_and_query(rest);
+        // hyper refuses the one that is there instead of an invalid one.
+        let uri = uri.authority(self.address.clone()).build();
+        *request.uri_mut() = uri.unwrap_or_default();
+        // hyper writes it from the address.
+        request.headers_mut().remove(header::HOST);
+        if is_grpc(request.headers()) {
+            *request.version_mut() = Version::HTTP_2;
+            return self.http2.request(request);
+        }
+        *request.version_mut() = Version::HTTP_11;
+        if request.headers().contains_key(header::TE) {
+            let named = HeaderValue::from_static("te");
+            request.headers_mut().insert(header::CONNECTION, named);
+        }
+        self.http1.request(request)
+    }
 }
 
-async fn proxy(
-    State(gateway): State<Gateway>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+async fn proxy<S, B>(
+    upstreams: Arc<[(String, S)]>,
     mut request: Request,
-) -> Response {
-    forward(&mut request, peer);
-    let upstream = gateway.upstream(request.uri().path());
+) -> Result<Response, Infallible>
+where
+    S: Service<Request, Response = http::Response<B>, Error = BoxError> + Clone,
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    if let Err(refusal) = forward(&mut request) {
+        return Ok(refusal.into_response());
+    }
+    let path = request.uri().path();
+    let upstream = upstreams.iter().find(|(prefix, _)| is_under(path, prefix));
+    let Some((_, upstream)) = upstream else {
+        return Ok((StatusCode::NOT_FOUND, "no upstream has this path").into_response());
+    };
     let asked = Http::new().remember(&request);
-    let error = match upstream.oneshot(request).await {
+    match upstream.clone().oneshot(request).await {
+        // Nobody has asked for it, so there is nobody who could speak the other protocol.
+        Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {}
         Ok(mut response) => {
             remove_hop_by_hop(response.headers_mut());
-            return response;
+            return Ok(response.map(Body::new));
         }
-        Err(error) => error,
-    };
-    let Some(rejection) = Rejection::find(&*error) else {
-        return (StatusCode::BAD_GATEWAY, "the upstream cannot be reached").into_response();
-    };
-    let answer: Result<Response, Infallible> =
-        Reject::<Request, _, _>::reject(&Http::new(), asked, *rejection);
-    answer.unwrap_or_else(|never| match never {})
+        Err(error) => {
+            if let Some(rejection) = Rejection::find(&*error) {
+                return Reject::<Request, _, _>::reject(&Http::new(), asked, *rejection);
+            }
+        }
+    }
+    Ok((StatusCode::BAD_GATEWAY, "the upstream does not answer").into_response())
 }
 
-impl Gateway {
-    fn upstream(&self, path: &str) -> Origin {
-        let first = path.split('/').nth(1).unwrap_or_default();
-        let named = self.upstreams.iter().find(|(name, _)| name == first);
-        // There is a first one; `app` has seen to that.
-        named.unwrap_or(&self.upstreams[0]).1.clone()
-    }
+fn is_under(path: &str, prefix: &str) -> bool {
+    let rest = path.strip_prefix(prefix);
+    rest.is_some_and(|rest| prefix.is_empty() || rest.is_empty() || rest.starts_with('/'))
 }
+
+type Refusal = (StatusCode, &'static str);
 
 /// Makes of a client's request a proxy's.
-fn forward(request: &mut Request, peer: SocketAddr) {
-    let authority = request.uri().authority().map(Authority::to_string);
+fn forward(request: &mut Request) -> Result<(), Refusal> {
+    let websocket = has_member(request.headers(), header::UPGRADE, "websocket");
+    if websocket || request.method() == Method::CONNECT {
+        return Err((StatusCode::NOT_IMPLEMENTED, "tunnels are not made here"));
+    }
+    let host = host_of(request)?;
+    let via = HeaderValue::from_static(match request.version() {
+        Version::HTTP_10 => "1.0 gateway",
+        Version::HTTP_2 => "2.0 gateway",
+        _ => "1.1 gateway",
+    });
+    let peer: Option<&ConnectInfo<SocketAddr>> = request.extensions().get();
+    let peer = peer.map(|ConnectInfo(peer)| peer.ip().to_canonical().to_string());
     let headers = request.headers_mut();
-    let host = authority.and_then(|host| host.parse().ok());
-    let host = host.or_else(|| headers.get(header::HOST).cloned());
-    let trailers = headers
-        .get(header::TE)
-        .is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    let trailers = has_member(headers, header::TE, "trailers");
     remove_hop_by_hop(headers);
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
-    // What the client says there of itself must not pass, whether or not there is a better answer.
-    headers.remove(FORWARDED_HOST);
+    for name in ["expect", "forwarded", "x-forwarded-host"] {
+        headers.remove(name);
+    }
+    // HTTP/2 may send each cookie in a field of its own, HTTP/1 must not (RFC 9113, section 8.2.3).
+    let cookies = headers.get_all(header::COOKIE).iter();
+    let cookies: Vec<_> = cookies.map(HeaderValue::as_bytes).collect();
+    if let (2.., Ok(all)) = (cookies.len(), cookies.join(&b"; "[..]).try_into()) {
+        headers.insert(header::COOKIE, all);
+    }
     if let Some(host) = host {
-        headers.insert(FORWARDED_HOST, host.clone());
-        headers.insert(header::HOST, host);
+        // The layers around the client tell requests apart by it.
+        headers.insert(header::HOST, host.clone());
+        headers.insert("x-forwarded-host", host);
     }
-    if let Ok(client) = peer.ip().to_canonical().to_string().parse() {
-        headers.append(FORWARDED_FOR, client);
+    if let Some(Ok(client)) = peer.map(HeaderValue::try_from) {
+        headers.append("x-forwarded-for", client);
     }
-    headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+    headers.insert("x-forwarded-proto", HeaderValue::from_static("http"));
+    headers.append(header::VIA, via);
+    Ok(())
+}
+
+/// For whom a request is: by its target, or else by its only `Host` (RFC 9112, section 3.2).
+fn host_of(request: &Request) -> Result<Option<HeaderValue>, Refusal> {
+    let mut fields = request.headers().get_all(header::HOST).iter();
+    let host = match (request.uri().authority(), fields.next(), fields.next()) {
+        (Some(authority), _, _) => HeaderValue::from_str(authority.as_str()).ok(),
+        (None, None, _) if request.version() == Version::HTTP_10 => return Ok(None),
+        (None, only, None) => only.cloned(),
+        _ => None,
+    };
+    let host = host.filter(|host| {
+        !host.as_bytes().contains(&b'@') && Authority::try_from(host.as_bytes()).is_ok()
+    });
+    let refusal = (StatusCode::BAD_REQUEST, "the request must be for one host");
+    host.map(Some).ok_or(refusal)
+}
+
+/// What a field says, member by member.
+fn members(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(name).into_iter();
+    let values = values.filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
+}
+
+fn has_member(headers: &HeaderMap, name: HeaderName, member: &str) -> bool {
+    members(headers, name).any(|each| each.eq_ignore_ascii_case(member))
 }
 
 /// What is between two neighbours only.
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        // It says for whom the request is, and that is not between neighbours, whoever says so.
-        .filter(|name| name != header::HOST)
-        .collect();
+    let named = members(headers, header::CONNECTION).filter_map(|name| name.parse().ok());
+    let named: Vec<HeaderName> = named.collect();
     for name in named.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
     }
 }
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const HOP_BY_HOP: [HeaderName; 8] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),

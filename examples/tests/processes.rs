@@ -7,6 +7,8 @@
 
 mod common;
 
+use axum::Router;
+use axum::routing::any;
 use buttress_examples::grpc::greeter::HelloRequest;
 use buttress_examples::grpc::greeter::greeter_client::GreeterClient;
 use common::process::{Process, built};
@@ -133,4 +135,30 @@ async fn a_port_that_is_none_or_is_taken_is_refused_by_name() {
             "{message}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_gateway_serves_the_upstreams_of_the_file_that_it_is_given() {
+    let upstream = common::serve(Router::new().fallback(any(|| async { "theirs" }))).await;
+    let address = upstream.strip_prefix("http://").unwrap();
+    let file = std::env::temp_dir().join(format!("buttress-given-{}.toml", std::process::id()));
+    let rules = format!("[upstream.origin]\nx-address = \"{address}\"\n");
+    std::fs::write(&file, rules).unwrap();
+    let mut command = built("gateway");
+    let mut child = command.arg(&file).env("PORT", "0").spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = lines.next_line().await.unwrap().unwrap();
+    let (url, _) = line.split_once(',').unwrap();
+    let answer = common::get(url.strip_prefix("listening on ").unwrap()).await;
+    assert_eq!(answer.text().await.unwrap(), "theirs");
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[tokio::test]
+async fn a_gateway_that_its_file_leaves_without_an_address_does_not_start() {
+    let file = std::env::temp_dir().join(format!("buttress-without-{}.toml", std::process::id()));
+    std::fs::write(&file, "[upstream.payments]\n").unwrap();
+    let message = failed(built("gateway").arg(&file).env("PORT", "0")).await;
+    assert!(message.contains("upstream.payments.x-address"), "{message}");
+    std::fs::remove_file(&file).unwrap();
 }

@@ -55,6 +55,11 @@ pub(crate) fn http2() -> legacy::Client<HttpConnector, Full<Bytes>> {
     builder.http2_only(true).build_http()
 }
 
+/// A client of HTTP/1 that sends what it is told to.
+pub(crate) fn http1() -> legacy::Client<HttpConnector, Full<Bytes>> {
+    legacy::Client::builder(TokioExecutor::new()).build_http()
+}
+
 /// A handler's router with the layer in each of the three places where axum takes one. The layer
 /// is made anew for each.
 #[macro_export]
