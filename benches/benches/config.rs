@@ -9,7 +9,7 @@
 use buttress_config::routes::{Match, Routes};
 use buttress_config::{Document, Format, Rules};
 use criterion::{Criterion, criterion_group, criterion_main};
-use http::Request;
+use http::{HeaderName, HeaderValue, Method, Request};
 use std::fmt::Write as _;
 use std::hint::black_box;
 
@@ -40,6 +40,76 @@ fn lookup(criterion: &mut Criterion) {
         });
     }
     group.finish();
+}
+
+/// A thousand rules with the very same path, and requests that find the first, the last and those
+/// between.
+fn one_path(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("config/lookup on one path");
+    for count in [10, 1_000] {
+        let by_host = |number: usize| {
+            let mut wanted = Match::default();
+            wanted.path = Some("/orders/{id}".to_owned());
+            wanted.host = Some(format!("tenant{number}.example.com"));
+            wanted
+        };
+        let by_star = |number: usize| {
+            let mut wanted = by_host(number);
+            wanted.host = Some(format!("*.tenant{number}.example.com"));
+            wanted
+        };
+        // Every host has one for each of two methods.
+        let by_method_and_host = |number: usize| {
+            let mut wanted = by_host(number / 2);
+            wanted.methods = vec![if number.is_multiple_of(2) {
+                Method::GET
+            } else {
+                Method::POST
+            }];
+            wanted
+        };
+        let by_header = |number: usize| {
+            let mut wanted = Match::default();
+            wanted.path = Some("/orders/{id}".to_owned());
+            let value = HeaderValue::from_str(&number.to_string()).unwrap();
+            wanted.headers = vec![(HeaderName::from_static("x-tenant"), Some(value))];
+            wanted
+        };
+        let kinds: [(&str, &dyn Fn(usize) -> Match); 4] = [
+            ("host", &by_host),
+            ("host with a star", &by_star),
+            ("method and host", &by_method_and_host),
+            ("header", &by_header),
+        ];
+        for (kind, wanted) in kinds {
+            let matches: Vec<Match> = (0..count).map(wanted).collect();
+            let routes = Routes::new(&matches).unwrap();
+            let requests: Vec<_> = (0..10)
+                .map(|place| of(&matches[place * (count - 1) / 9]))
+                .collect();
+            let mut number = 0;
+            group.bench_function(format!("{count} rules by {kind}"), |bencher| {
+                bencher.iter(|| {
+                    number = (number + 1) % requests.len();
+                    black_box(routes.find(&requests[number]))
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+/// A request for which a rule is.
+fn of(wanted: &Match) -> Request<()> {
+    let method = wanted.methods.first().cloned().unwrap_or(Method::GET);
+    let mut request = Request::builder().method(method).uri("/orders/4711");
+    if let Some(host) = &wanted.host {
+        request = request.header("host", host.replace('*', "api"));
+    }
+    for (name, value) in &wanted.headers {
+        request = request.header(name, value.clone().unwrap());
+    }
+    request.body(()).unwrap()
 }
 
 fn file(edit: u32) -> String {
@@ -76,5 +146,5 @@ fn reload(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, lookup, reload);
+criterion_group!(benches, lookup, one_path, reload);
 criterion_main!(benches);

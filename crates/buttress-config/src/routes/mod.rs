@@ -41,7 +41,10 @@
 //! # What it costs
 //!
 //! A table for each segment, and one for hosts: the same with ten routes and with ten thousand.
-//! Only rules with the very same path, for any host, are tried one after the other.
+//! Rules with the very same path are found by their hosts, too. Only those with the very same path and
+//! host (or for any host), which differ by method or headers, are tried one after the other: of a
+//! thousand that differ by a header, one is found in about 8 µs instead of 0.1
+//! (`cargo bench -p buttress-benches --bench config -- lookup`).
 
 mod conditions;
 mod explain;

@@ -110,12 +110,11 @@ proptest! {
         let text = file(&without_hidden(&matches));
         let document = Document::parse("test.toml", &text, Format::Toml).unwrap();
         let said = explain(document.settings(), &request).unwrap();
-        let said = match said.strip_prefix("server.route[") {
-            Some(rest) => rest[..rest.find(']').unwrap()].to_owned(),
-            None => {
-                prop_assert!(said.starts_with("no route matches"), "{}", said);
-                "none".to_owned()
-            }
+        let said = if let Some(rest) = said.strip_prefix("server.route[") {
+            rest[..rest.find(']').unwrap()].to_owned()
+        } else {
+            prop_assert!(said.starts_with("no route matches"), "{}", said);
+            "none".to_owned()
         };
         let refused = paused().block_on(async {
             let service = service_fn(|_| async { Ok::<_, BoxError>(Response::new(Body::new())) });
