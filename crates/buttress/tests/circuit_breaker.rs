@@ -10,8 +10,6 @@ use buttress::{
     guard,
 };
 use std::future::pending;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 
@@ -309,51 +307,4 @@ async fn long_calls_weigh_the_same_whether_they_succeed_or_fail() {
     }
     let tally = breaker.snapshot().time_window.unwrap();
     assert!((0.08..0.12).contains(&tally.failure_rate()), "{tally:?}");
-}
-
-/// Counts events of `tracing`.
-#[derive(Clone, Default)]
-struct Events(Arc<AtomicUsize>);
-
-impl tracing::Subscriber for Events {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target().starts_with("buttress_core::breaker")
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        assert!(event.metadata().fields().field("message").is_some());
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_log_has_a_line_for_each_change_and_none_for_calls() {
-    let events = Events::default();
-    let _here = tracing::subscriber::set_default(events.clone());
-    let breaker = breaker();
-    let service = breaker.protocol(Plain::new()).layer(service_fn(works));
-    for number in 0..100 {
-        assert!(service.clone().oneshot(number).await.is_ok());
-    }
-    assert_eq!(events.0.load(Ordering::Relaxed), 0);
-    trip(&breaker).await;
-    for number in 0..100 {
-        assert!(service.clone().oneshot(number).await.is_err());
-    }
-    assert_eq!(events.0.load(Ordering::Relaxed), 1);
-    tokio::time::advance(5 * SECOND).await;
-    assert!(service.oneshot(1).await.is_ok());
-    assert_eq!(events.0.load(Ordering::Relaxed), 3);
 }

@@ -65,11 +65,28 @@ use std::path::{Path, PathBuf};
 ///
 /// Of those whose settings changed,
 ///
-/// - a bulkhead and a fair share follow a new limit while calls run;
-/// - a circuit breaker keeps its state: one that is open stays open for as long as it would have
-///   been, and one that is in a mode by hand stays in it. Its windows start afresh;
+/// - bulkheads, fair shares and adaptive limits keep counting the calls under way, also those of each
+///   key and of each compartment that is still there. Who waits stays in line for as long as it might
+///   have waited; if the waiting room is gone or smaller, nobody joins them before there are fewer. An
+///   adaptive limit with another algorithm begins with the limit that there is, or the nearest that is
+///   allowed, and has the rest to learn;
+/// - a pace goes on from its last call, and those that wait go at the new one;
+/// - a rate limit begins with what was given away and has not come free yet, as far as the new limit
+///   goes. Calls that wait for the old one go when it lets them;
+/// - a circuit breaker keeps its state, and so does that of each key: one that is open stays open for
+///   as long as it would have been, and what is in a mode by hand stays in it. Its windows start afresh;
+/// - where only `priority` changed, the policy is the same one, and the bar in front starts afresh;
 /// - a policy that only goes into shadow, or out of it, is the same one;
-/// - all others start afresh.
+/// - throttles, pressure, deadline shedders, queue delays, retries, hedges, coalescing and stale
+///   answers start afresh.
+///
+/// Where `by` changed, was added or removed, the keys are others, and all of it starts afresh, except
+/// that a fair share whose `by` changed keeps counting. So does what shuffle sharding is added to or
+/// taken from. With another `max_keys`, as many keys are kept as there is room for; of bulkheads,
+/// adaptive limits and paces, first those that calls hold or wait for.
+///
+/// An upstream that the file no longer has keeps its rules and all that they know for as long as
+/// somebody has a layer or a client of it.
 ///
 /// A switch by hand, as by the admin router, stays until the file changes what it says about it.
 #[derive(Clone)]
