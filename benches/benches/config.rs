@@ -6,11 +6,11 @@
     reason = "it measures, and stops where it cannot go on"
 )]
 
+use buttress_benches::thousand;
+use buttress_config::Rules;
 use buttress_config::routes::{Match, Routes};
-use buttress_config::{Document, Format, Rules};
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderName, HeaderValue, Method, Request};
-use std::fmt::Write as _;
 use std::hint::black_box;
 
 fn lookup(criterion: &mut Criterion) {
@@ -112,36 +112,19 @@ fn of(wanted: &Match) -> Request<()> {
     request.body(()).unwrap()
 }
 
-fn file(edit: u32) -> String {
-    let mut text = String::new();
-    for number in 0..1_000 {
-        let _ = write!(
-            text,
-            "[[server.route]]\nmatch = {{ method = \"GET\", path = \"/tenant{number}/{{id}}\" }}\n\
-             bulkhead = {}\nrate_limit = {{ rate = \"100/s\", by = \"header:x-user\" }}\n\
-             timeout = \"{}ms\"\n",
-            64 + edit % 2,
-            300 + edit % 2,
-        );
-    }
-    text
-}
-
 fn reload(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("config/reload");
     group.sample_size(20);
-    let texts = [file(0), file(1)];
-    let parse = |text: &str| Document::parse("rules.toml", text, Format::Toml).unwrap();
-    let rules = Rules::new(parse(&texts[0])).unwrap();
+    let rules = Rules::new(thousand::document(0)).unwrap();
     let mut edit = 0;
     group.bench_function("1000 routes, each of which changes", |bencher| {
         bencher.iter(|| {
             edit = 1 - edit;
-            rules.replace(parse(&texts[edit])).unwrap()
+            rules.replace(thousand::document(edit)).unwrap()
         });
     });
     group.bench_function("1000 routes, reading and checking alone", |bencher| {
-        bencher.iter(|| parse(black_box(&texts[0])));
+        bencher.iter(|| thousand::document(black_box(0)));
     });
     group.finish();
 }

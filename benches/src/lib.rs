@@ -32,6 +32,7 @@ pub mod retry;
 pub mod rivals;
 pub mod stack_client;
 pub mod subjects;
+pub mod thousand;
 
 /// A runtime, so that timers can be registered. The calls are driven by hand.
 ///
