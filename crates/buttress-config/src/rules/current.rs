@@ -9,6 +9,7 @@ use http::Request;
 use parking_lot::Mutex;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// The rules in force: what services hold, and what a reload exchanges.
@@ -22,6 +23,9 @@ pub(crate) struct Current {
 
 pub(super) struct Shared {
     rules: ArcSwap<Spread<Compiled>>,
+    /// The number of the rules, for those who only ask whether there are others. It is written after
+    /// they are.
+    generation: AtomicU64,
     /// What the rules were made of. Apart from them, since calls hold those: whichever ends last drops
     /// them, and should have little to do.
     in_force: ArcSwap<InForce>,
@@ -42,6 +46,7 @@ impl Current {
         state: State,
     ) -> Self {
         let shared = Shared {
+            generation: AtomicU64::new(rules.generation),
             rules: ArcSwap::from_pointee(Spread::new(rules)),
             in_force: ArcSwap::from_pointee(in_force),
             path,
@@ -55,7 +60,9 @@ impl Current {
     }
 
     pub(super) fn replace(&self, rules: Compiled) {
+        let generation = rules.generation;
         self.shared.rules.store(Arc::new(Spread::new(rules)));
+        self.shared.generation.store(generation, Ordering::Release);
     }
 
     pub(super) fn keep(&self, in_force: InForce) {
@@ -70,7 +77,7 @@ impl Current {
     /// Which rules they are: each reload's number is new.
     #[inline]
     pub(crate) fn generation(&self) -> u64 {
-        self.shared.rules.load().generation
+        self.shared.generation.load(Ordering::Acquire)
     }
 
     /// The rules, for as long as a call or a look at them lasts.
