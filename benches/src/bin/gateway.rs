@@ -28,9 +28,11 @@ const SECONDS: u32 = 3;
 const CONNECTIONS: u32 = 32;
 const TARGET: f64 = 0.5;
 
-/// The standard for both sides, and limits besides.
+/// The standard for both sides, and limits besides. By the standard a process that has no processor
+/// time left refuses some of its calls, and here none is to be left.
 const RULES: &str = r#"
 [server.defaults]
+pressure = false
 bulkhead = 1000
 rate_limit = { rate = "1000000/s", by = "peer" }
 timeout = "5s"
