@@ -58,9 +58,9 @@ pub use buttress_core::protocol;
 pub use buttress_core::pushback;
 pub use buttress_core::rate;
 pub use buttress_core::{
-    Admission, Backoff, Blind, Criticality, Discipline, Gcra, Key, Look, MissingKey, Never, Now,
-    Outcome, PerKey, Permit, Plain, Policy, Protocol, Quota, RateLimiter, Reason, Reject,
-    Rejection, Retention, RetryBudget, SettingError, Shard, Shards, SlidingWindow, Slots,
+    Admission, Backoff, Blind, BrokenRequest, Criticality, Discipline, Gcra, Key, Look, MissingKey,
+    Never, Now, Outcome, PerKey, Permit, Plain, Policy, Protocol, Quota, RateLimiter, Reason,
+    Reject, Rejection, Retention, RetryBudget, SettingError, Shard, Shards, SlidingWindow, Slots,
     Throttler, by_fn, combine::MissingKeyMeans,
 };
 pub use circuit_breaker::{CircuitBreaker, CircuitBreakerBuilder};

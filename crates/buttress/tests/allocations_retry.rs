@@ -24,7 +24,7 @@ use tower::{BoxError, Layer, service_fn};
 /// Reads the request's body, and answers.
 fn http<B>(request: Request<ReplayBody<B>>) -> Ready<Result<Response<Empty<Bytes>>, Infallible>>
 where
-    B: Body + Unpin,
+    B: Body<Error: Into<BoxError>> + Unpin,
 {
     let mut body = request.into_body();
     let mut context = Context::from_waker(Waker::noop());

@@ -10,7 +10,8 @@
     reason = "a test that cannot go on should say where"
 )]
 
-use buttress::{Bulkhead, CircuitBreaker, CircuitState};
+use buttress::repeat::ReplayBody;
+use buttress::{BrokenRequest, Bulkhead, CircuitBreaker, CircuitState, Retry};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
@@ -248,4 +249,46 @@ async fn refusals_inside_are_responses_that_never_count() {
     assert_eq!(breaker.state(), CircuitState::Closed);
     assert_eq!(breaker.snapshot().time_window.unwrap().calls, 0);
     held.abort();
+}
+
+/// As clients do it, an upload that breaks off fails the call.
+#[tokio::test(start_paused = true)]
+async fn uploads_that_break_off_are_no_failures_of_the_callee() {
+    let breaker = breaker();
+    let callee = service_fn(|request: Request<ReplayBody<TestBody>>| async {
+        let sent = request.into_body().collect().await;
+        sent.map_err(|error| BoxError::from(ClientError(error)))?;
+        Ok::<_, BoxError>(answer(200, &[], vec![]))
+    });
+    let service = (Retry::new(), breaker.clone()).layer(callee);
+    let upload = |frames: Frames| {
+        let body = StreamBody::new(futures_util::stream::iter(frames));
+        let request = Request::post("http://example.com/").body(body).unwrap();
+        service.clone().oneshot(request)
+    };
+    for _ in 0..100 {
+        let error = upload(vec![data(), Err("nonsense".into())])
+            .await
+            .unwrap_err();
+        assert!(BrokenRequest::find(&*error).is_some(), "{error:?}");
+    }
+    assert_eq!(breaker.state(), CircuitState::Closed);
+    assert_eq!(breaker.snapshot().consecutive_failures, 0);
+    assert_eq!(upload(vec![data()]).await.unwrap().status(), 200);
+}
+
+/// An error of a client, as it tells what it is by.
+#[derive(Debug)]
+struct ClientError(BrokenRequest);
+
+impl std::fmt::Display for ClientError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the request could not be sent")
+    }
+}
+
+impl std::error::Error for ClientError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
 }

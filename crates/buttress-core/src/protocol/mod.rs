@@ -12,6 +12,7 @@ pub use plain::{Classify, Plain, SuccessIfOk};
 
 use crate::outcome::Outcome;
 use crate::rejection::{Reason, Rejection};
+use crate::request_body::BrokenRequest;
 
 /// One kind of service: [`Plain`] speaks in errors and is for any, `Http` speaks in responses and
 /// covers HTTP and gRPC.
@@ -65,5 +66,8 @@ impl From<&Rejection> for Outcome {
 
 /// What an error of a type that nothing is known about means.
 fn outcome_of_error<E: 'static>(error: &E) -> Outcome {
+    if BrokenRequest::of(error).is_some() {
+        return Outcome::Cancelled;
+    }
     Rejection::of(error).map_or(Outcome::Failure, Outcome::from)
 }

@@ -1,7 +1,9 @@
+use buttress_core::BrokenRequest;
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
+use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -165,17 +167,18 @@ impl Keeping {
 /// What a part counts for at least.
 const SMALLEST_PART: usize = 64;
 
+/// Its error is a [`BrokenRequest`], so that a client's failure for it is not taken for the callee's.
 impl<B> Body for ReplayBody<B>
 where
-    B: Body,
+    B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
 {
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = BrokenRequest;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenRequest>>> {
         match self.project().content.project() {
             ContentProjection::Sent { mut body, keeping } => {
                 let frame = ready!(body.as_mut().poll_frame(context));
@@ -187,7 +190,7 @@ where
                 remember(keeping, frame.as_ref().map(Result::as_ref), || {
                     body.is_end_stream()
                 });
-                Poll::Ready(frame)
+                Poll::Ready(frame.map(|frame| frame.map_err(BrokenRequest::new)))
             }
             ContentProjection::Replayed { kept, next } => Poll::Ready(replay(kept, next).map(Ok)),
             ContentProjection::Empty => Poll::Ready(None),
