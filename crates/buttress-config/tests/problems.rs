@@ -131,7 +131,7 @@ fn a_file_with_a_million_mistakes_is_not_a_million_problems() {
     let problems = problems(&text);
     assert_eq!(problems.len(), 1_001);
     let first = problems.iter().next().unwrap();
-    assert_eq!(first.what, "there are 19000 problems more than are shown");
+    assert_eq!(first.what, "more problems than are shown: 19000");
 }
 
 #[test]
@@ -157,4 +157,42 @@ fn lines_may_end_as_on_windows() {
     // As many marks as there are characters, whatever their bytes.
     assert!(shown.contains("| ^^^^^^^^^"), "{shown}");
     assert!(shown.contains("server.defaults.\"häßlich\""), "{shown}");
+}
+
+#[test]
+fn a_file_with_many_warnings_is_as_good_as_one_with_few() {
+    let mut text = String::new();
+    for number in 0..1_100 {
+        text += &format!("[upstream.a{number}]\nattempt_timeout = false\n");
+    }
+    let document = Document::parse("test", &text, Format::Toml).unwrap();
+    let warnings = document.warnings().iter().count();
+    assert_eq!(warnings, 1_001);
+    // But no error gets lost among them.
+    text += "[policy.unused]\nbulkhead = 1\n";
+    assert!(Document::parse("test", &text, Format::Toml).is_err());
+}
+
+#[test]
+fn what_was_meant_is_found_whatever_its_letters_are() {
+    let text = "[policy.Payments-DB]\nbulkhead = 1\n[[server.route]]\nuse = [\"Payment-DB\"]\n\
+                match = { path = \"/\" }";
+    let problems = Document::parse("test", text, Format::Toml).unwrap_err();
+    let meant = problems
+        .iter()
+        .find_map(|problem| problem.did_you_mean.clone());
+    assert_eq!(meant.as_deref(), Some("Payments-DB"));
+}
+
+/// The tree of paths would be as deep, and whoever searches it has only so much stack.
+#[test]
+fn a_path_of_any_length_is_read_or_refused() {
+    for (segments, well) in [(256, true), (257, false), (100_000, false)] {
+        let text = format!(
+            "[[server.route]]\nmatch = {{ path = \"{}\" }}",
+            "/a".repeat(segments)
+        );
+        let document = Document::parse("test", &text, Format::Toml);
+        assert_eq!(document.is_ok(), well, "{segments}");
+    }
 }

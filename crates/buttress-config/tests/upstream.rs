@@ -191,6 +191,24 @@ async fn an_open_breaker_stays_open_when_its_upstream_leaves_the_file_and_comes_
     assert!(!known());
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_upstream_that_left_keeps_nothing_of_one_whose_name_begins_as_its_own() {
+    let parse = |text: &str| Document::parse("test", text, Format::Toml).unwrap();
+    let other = |share: f64| {
+        format!(
+            "[upstream.\"a/b\"]\ncircuit_breaker = {{ failure_rate = {share}, min_calls = 20 }}\n"
+        )
+    };
+    let rules = Rules::new(parse(&format!("[upstream.a]\n{}", other(0.5)))).unwrap();
+    let _somebody_has_it = rules.upstream("a").unwrap();
+    rules.replace(parse(&other(0.25))).unwrap();
+    let policies = rules.policies();
+    let of = |name: &str| policies.iter().find(|one| one.policy == name);
+    assert!(of("upstream.a/circuit_breaker").is_some());
+    let breaker = of("upstream.a/b/circuit_breaker").unwrap();
+    assert_eq!(breaker.details["settings"]["failure_rate"], 0.25);
+}
+
 /// A client whose clones know how often they were cloned.
 #[derive(Default)]
 struct Counting {

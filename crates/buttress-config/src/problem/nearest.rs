@@ -5,15 +5,9 @@ where
 {
     // Comparing takes time by the product of the lengths.
     let given = given.get(..given.len().min(LONGEST)).unwrap_or_default();
-    let given = given.to_ascii_lowercase().replace(['-', ' '], "_");
-    let distance = |name: &str| {
-        let same = given == name.to_ascii_lowercase().replace('-', "_");
-        if same {
-            0
-        } else {
-            strsim::osa_distance(&given, name)
-        }
-    };
+    let plain = |name: &str| name.to_ascii_lowercase().replace(['-', ' '], "_");
+    let given = plain(given);
+    let distance = |name: &str| strsim::osa_distance(&given, &plain(name));
     let names = names.into_iter().map(AsRef::as_ref);
     let nearest = names.map(|name| (distance(name), name)).min()?;
     let (letters, name) = nearest;

@@ -10,6 +10,8 @@ pub(crate) struct Reporter {
     found: Vec<(Span, Problem)>,
     /// How many there are beyond those, and the last of them.
     more: usize,
+    /// Whether there is an error among those.
+    more_errors: bool,
     last: Option<Problem>,
     /// The numbers of items in the file, if some before them could not be read.
     numbers: HashMap<Span, usize>,
@@ -68,6 +70,9 @@ impl Reporter {
 
     /// Whether there is an error so far.
     pub(crate) fn has_errors(&self) -> bool {
+        if self.more_errors {
+            return true;
+        }
         let mut found = self.found.iter();
         found.any(|(_, problem)| problem.severity == Severity::Error)
     }
@@ -116,8 +121,14 @@ impl Reporter {
     pub(crate) fn finish(self, file: &str, text: &str) -> Problems {
         let lines = Lines::of(text);
         let more = (self.more > 0).then(|| {
-            let what = format!("there are {} problems more than are shown", self.more);
-            let problem = Problem::new(Severity::Error, String::new(), what);
+            let what = format!("more problems than are shown: {}", self.more);
+            // A file may well have many warnings, and is as good as with few.
+            let severity = if self.more_errors {
+                Severity::Error
+            } else {
+                Severity::Warning
+            };
+            let problem = Problem::new(severity, String::new(), what);
             Problem {
                 file: file.to_owned(),
                 ..problem
@@ -139,6 +150,7 @@ impl Reporter {
         let index = self.found.len();
         if index >= MOST {
             self.more += 1;
+            self.more_errors |= severity == Severity::Error;
             // It takes what is said about the problem, and goes with it.
             return self.last.insert(problem);
         }

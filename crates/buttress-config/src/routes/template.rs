@@ -30,6 +30,8 @@ pub enum TemplateError {
     NotGrpc,
     /// There are both a path and a gRPC method.
     Two,
+    /// It has more than 256 segments.
+    TooLong,
 }
 
 impl fmt::Display for TemplateError {
@@ -43,11 +45,15 @@ impl fmt::Display for TemplateError {
             Self::NotLast => "only the last segment may be a wildcard, `{*rest}`",
             Self::NotGrpc => "a gRPC method is `package.Service` or `package.Service/Method`",
             Self::Two => "a rule has a path or a gRPC method, and not both",
+            Self::TooLong => "a path has 256 segments at most",
         })
     }
 }
 
 impl std::error::Error for TemplateError {}
+
+/// The tree of paths is as deep, and so is the stack when it is searched.
+const MOST_SEGMENTS: usize = 256;
 
 impl Template {
     pub(super) fn parse(path: &str) -> Result<Self, TemplateError> {
@@ -56,6 +62,9 @@ impl Template {
         for text in rest.split('/') {
             if segments.last() == Some(&Segment::Wildcard) {
                 return Err(TemplateError::NotLast);
+            }
+            if segments.len() == MOST_SEGMENTS {
+                return Err(TemplateError::TooLong);
             }
             segments.push(segment(text)?);
         }

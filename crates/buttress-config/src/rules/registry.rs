@@ -58,7 +58,10 @@ impl Registry {
     pub(super) fn keep(&mut self, before: &Self, beginning: &str) {
         let known = before.entries.range(beginning.to_owned()..);
         for (id, entry) in known.take_while(|(id, _)| id.starts_with(beginning)) {
-            self.entries.insert(id.clone(), entry.clone());
+            // Or it is another upstream's, whose name begins in the same way.
+            if !id[beginning.len()..].contains('/') {
+                self.entries.insert(id.clone(), entry.clone());
+            }
         }
     }
 }

@@ -62,10 +62,6 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let Some(inner) = self.inner.take() else {
-            // It comes back when the call that it is lent to has begun, or has panicked.
-            return ServerFuture::nothing();
-        };
         let of_route = self.current.of(&request);
         let route = of_route.route();
         if let Some(arrival) = &route.arrival {
@@ -78,6 +74,11 @@ where
             .attempt
             .as_ref()
             .map(|attempt| attempt.begin(&mut request));
+        // Not before, so that no panic of what is above takes it along.
+        let Some(inner) = self.inner.take() else {
+            // It comes back when the call that it is lent to has begun, or has panicked.
+            return ServerFuture::nothing();
+        };
         let mut lent = Lent {
             stack: Some(stack(inner, of_route)),
             home: &mut self.inner,

@@ -20,7 +20,7 @@ use upstream::upstream;
 pub(in crate::rules) struct Outcome {
     pub(in crate::rules) compiled: Compiled,
     pub(in crate::rules) registry: Registry,
-    /// What is to be done once the rules are in force.
+    /// What is to be done when nothing can fail any more.
     pub(in crate::rules) changes: Vec<Box<dyn FnOnce()>>,
 }
 
