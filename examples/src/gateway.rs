@@ -25,7 +25,7 @@ use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt as _;
 use buttress::protocol::is_grpc;
 use buttress::repeat::ReplayBody;
-use buttress::{Http, Protocol, Reject, Rejection};
+use buttress::{BrokenRequest, Http, Protocol, Reject, Rejection};
 use buttress_config::{Document, Rules};
 use bytes::Bytes;
 use http::uri::{Authority, Scheme};
@@ -127,6 +127,15 @@ impl Origin {
             let named = HeaderValue::from_static("te");
             request.headers_mut().insert(header::CONNECTION, named);
         }
+        // Or hyper would leave out the body of a GET.
+        let body = request.body();
+        if !body.is_end_stream() && body.size_hint().exact().is_none() {
+            let chunked = HeaderValue::from_static("chunked");
+            let headers = request.headers_mut();
+            if !headers.contains_key(header::CONTENT_LENGTH) {
+                headers.insert(header::TRANSFER_ENCODING, chunked);
+            }
+        }
         self.http1.request(request)
     }
 }
@@ -151,6 +160,7 @@ where
     match upstream.clone().oneshot(request).await {
         // Nobody has asked for it, so there is nobody who could speak the other protocol.
         Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {}
+        Ok(response) if is_coded(response.headers()) => {}
         Ok(mut response) => {
             remove_hop_by_hop(response.headers_mut());
             return Ok(response.map(Body::new));
@@ -158,6 +168,9 @@ where
         Err(error) => {
             if let Some(rejection) = Rejection::find(&*error) {
                 return Reject::<Request, _, _>::reject(&Http::new(), asked, *rejection);
+            }
+            if BrokenRequest::find(&*error).is_some() {
+                return Ok((StatusCode::BAD_REQUEST, "the body broke off").into_response());
             }
         }
     }
@@ -176,6 +189,9 @@ fn forward(request: &mut Request) -> Result<(), Refusal> {
     let websocket = has_member(request.headers(), header::UPGRADE, "websocket");
     if websocket || request.method() == Method::CONNECT {
         return Err((StatusCode::NOT_IMPLEMENTED, "tunnels are not made here"));
+    }
+    if is_coded(request.headers()) {
+        return Err((StatusCode::NOT_IMPLEMENTED, "bodies are chunked at most"));
     }
     let host = host_of(request)?;
     let via = HeaderValue::from_static(match request.version() {
@@ -238,6 +254,11 @@ fn members(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> 
 
 fn has_member(headers: &HeaderMap, name: HeaderName, member: &str) -> bool {
     members(headers, name).any(|each| each.eq_ignore_ascii_case(member))
+}
+
+/// Whether a body is more than chunked, which would be lost on the way (RFC 9112, section 6.1).
+fn is_coded(headers: &HeaderMap) -> bool {
+    members(headers, header::TRANSFER_ENCODING).any(|one| !one.eq_ignore_ascii_case("chunked"))
 }
 
 /// What is between two neighbours only.

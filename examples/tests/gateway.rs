@@ -638,3 +638,43 @@ fn the_file_beside_the_example_is_well() {
     assert!(rules.warnings().is_empty(), "{}", rules.warnings());
     assert!(rules.upstream("demo").is_ok());
 }
+
+/// Of a request whose method has no body as a rule, too.
+#[tokio::test]
+async fn a_body_of_unknown_length_passes_with_any_method() {
+    let url = open_gateway_to(Router::new().fallback(any(echo))).await;
+    let request = "GET /search HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\
+                   transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let answer = answer_to(&url, request).await;
+    assert!(answer.contains("hello"), "{answer}");
+    // reqwest leaves it out itself over HTTP/1.
+    let parts = stream::iter(["hel", "lo"].map(Ok::<_, Infallible>));
+    let body = reqwest::Body::wrap_stream(parts);
+    let request = http2().get(format!("{url}/search")).body(body);
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.text().await.unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn a_body_in_a_coding_that_would_be_lost_is_refused() {
+    let url = open_gateway_to(Router::new().fallback(any(echo))).await;
+    let request = "POST / HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\
+                   transfer-encoding: gzip, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let answer = answer_to(&url, request).await;
+    assert!(answer.starts_with("HTTP/1.1 501"), "{answer}");
+}
+
+/// Or a few clients that go away could cut the upstream off from everybody.
+#[tokio::test]
+async fn uploads_that_break_off_open_no_breaker() {
+    let upstream = common::serve(Router::new().fallback(any(echo))).await;
+    let rules = OPEN.replace("retry = false", "retry = false\ncircuit_breaker = true");
+    let url = gateway_to(&upstream, &rules).await;
+    for _ in 0..30 {
+        let broken = "POST / HTTP/1.1\r\nhost: a.test\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n";
+        let answer = answer_to(&url, broken).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    }
+    let answer = http1().get(&url).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+}
