@@ -161,10 +161,8 @@ fn lines_may_end_as_on_windows() {
 
 #[test]
 fn a_file_with_many_warnings_is_as_good_as_one_with_few() {
-    let mut text = String::new();
-    for number in 0..1_100 {
-        text += &format!("[upstream.a{number}]\nattempt_timeout = false\n");
-    }
+    let each = |number| format!("[upstream.a{number}]\nattempt_timeout = false\n");
+    let mut text: String = (0..1_100).map(each).collect();
     let document = Document::parse("test", &text, Format::Toml).unwrap();
     let warnings = document.warnings().iter().count();
     assert_eq!(warnings, 1_001);
