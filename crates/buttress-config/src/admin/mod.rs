@@ -13,7 +13,8 @@
 //! | `POST /reload` | reads the file again |
 //!
 //! Answers are JSON, and errors are problem documents (RFC 9457). A body must say that it is JSON,
-//! also an empty one: so that no page in an operator's browser can send one unasked. Each change is
+//! also an empty one: so that no page of another origin in an operator's browser can send one unasked.
+//! Only a token helps against a page whose name is made to point here (DNS rebinding). Each change is
 //! an event of `tracing`, with who made it (the token's name, or the peer's address), what it was,
 //! and what was so before and after.
 //!
