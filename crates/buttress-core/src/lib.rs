@@ -54,6 +54,7 @@ pub mod attempt_header;
 pub mod backoff;
 pub mod breaker;
 pub mod budget;
+mod causes;
 pub mod combine;
 mod criticality;
 #[cfg(feature = "http")]

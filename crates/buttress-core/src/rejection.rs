@@ -1,5 +1,5 @@
+use crate::causes;
 use crate::quota::Quota;
-use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -127,23 +127,12 @@ impl Rejection {
     /// The rejection that `error` is, or that is in its chain if it is a `BoxError`. For errors of a
     /// type that nothing is known about, not even that it is an [`Error`].
     pub fn of<E: 'static>(error: &E) -> Option<&Self> {
-        let error: &dyn Any = error;
-        error.downcast_ref().or_else(|| {
-            let error = error.downcast_ref::<Box<dyn Error + Send + Sync>>()?;
-            Self::find(&**error)
-        })
+        causes::of(error)
     }
 
     /// The rejection in `error` or in its chain of sources, if there is one.
     pub fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            if let Some(rejection) = error.downcast_ref() {
-                return Some(rejection);
-            }
-            next = error.source();
-        }
-        None
+        causes::find(error)
     }
 }
 

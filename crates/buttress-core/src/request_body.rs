@@ -1,4 +1,4 @@
-use std::any::Any;
+use crate::causes;
 use std::error::Error;
 use std::fmt;
 
@@ -25,23 +25,12 @@ impl BrokenRequest {
 
     /// The one that `error` is, or that is in its chain of sources.
     pub fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            if let Some(broken) = error.downcast_ref() {
-                return Some(broken);
-            }
-            next = error.source();
-        }
-        None
+        causes::find(error)
     }
 
     /// The same for errors of a type that nothing is known about.
     pub(crate) fn of<E: 'static>(error: &E) -> Option<&Self> {
-        let error: &dyn Any = error;
-        error.downcast_ref().or_else(|| {
-            let error = error.downcast_ref::<BoxError>()?;
-            Self::find(&**error)
-        })
+        causes::of(error)
     }
 }
 

@@ -21,18 +21,24 @@ pub(super) struct Queue<'a> {
     shadow: bool,
 }
 
+/// A stack's own policies that may have a queue.
+macro_rules! own {
+    ($policies:expr) => {
+        Queues {
+            rate_limit: on($policies.rate_limit.as_ref()),
+            bulkhead: on($policies.bulkhead.as_ref()),
+            adaptive_limit: on($policies.adaptive_limit.as_ref()),
+            pace: on($policies.pace.as_ref()),
+        }
+    };
+}
+
 /// The queues that a request to a server goes through, one after the other.
 pub(super) fn of_server<'a>(
     settings: &'a Settings,
     policies: &'a ServerPolicies,
 ) -> Vec<Queue<'a>> {
-    let own = Queues {
-        rate_limit: on(policies.rate_limit.as_ref()),
-        bulkhead: on(policies.bulkhead.as_ref()),
-        adaptive_limit: on(policies.adaptive_limit.as_ref()),
-        pace: on(policies.pace.as_ref()),
-    };
-    with_shared(settings, policies.uses.as_ref(), &own)
+    with_shared(settings, policies.uses.as_ref(), &own!(policies))
 }
 
 /// The queues that each attempt of a call to an upstream goes through, one after the other.
@@ -40,13 +46,7 @@ pub(super) fn of_upstream<'a>(
     settings: &'a Settings,
     policies: &'a UpstreamSettings,
 ) -> Vec<Queue<'a>> {
-    let own = Queues {
-        rate_limit: on(policies.rate_limit.as_ref()),
-        bulkhead: on(policies.bulkhead.as_ref()),
-        adaptive_limit: on(policies.adaptive_limit.as_ref()),
-        pace: on(policies.pace.as_ref()),
-    };
-    with_shared(settings, policies.uses.as_ref(), &own)
+    with_shared(settings, policies.uses.as_ref(), &own!(policies))
 }
 
 /// How long a call waits at most that waits in all of them in turn.

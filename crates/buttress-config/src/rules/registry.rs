@@ -50,8 +50,7 @@ impl Registry {
     /// All, in the order of their names.
     #[cfg(feature = "admin")]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Handle)> {
-        let entries = self.entries.iter();
-        entries.map(|(id, entry)| (id.as_str(), &entry.handle))
+        self.with_settings().map(|(id, handle, _)| (id, handle))
     }
 
     /// Takes over all that was known by names which begin so.

@@ -8,6 +8,16 @@ use crate::settings::{
 use crate::upstream::{AnyRepeats, Outgoing, Repeat, Upstream};
 use buttress_core::Spread;
 
+/// Takes a thing of one kind out of its handle.
+macro_rules! known {
+    ($kind:ident) => {
+        |handle: &Handle| match handle {
+            Handle::$kind(known) => Some(known.clone()),
+            _ => None,
+        }
+    };
+}
+
 /// What is done with the calls to one upstream, by all that is said about it.
 pub(super) fn upstream(
     maker: &mut Maker<'_>,
@@ -36,10 +46,7 @@ pub(super) fn upstream(
     chain.shared(|shared| shared.pace.as_ref(), all.pace.as_ref())?;
     let policies = chain.finish();
     let coalesce = on(all.coalesce.as_ref()).map(|settings| {
-        let known = |handle: &Handle| match handle {
-            Handle::Coalesce(known) => Some(known.clone()),
-            _ => None,
-        };
+        let known = known!(Coalesce);
         let make = || settings.builder().build();
         maker.other(
             format!("{id}/coalesce"),
@@ -50,10 +57,7 @@ pub(super) fn upstream(
         )
     });
     let stale = on(all.stale_if_error.as_ref()).map(|settings| {
-        let known = |handle: &Handle| match handle {
-            Handle::Stale(known) => Some(known.clone()),
-            _ => None,
-        };
+        let known = known!(Stale);
         let make = || settings.builder().build();
         maker.other(
             format!("{id}/stale_if_error"),
@@ -89,10 +93,7 @@ pub(super) fn upstream(
 
 fn repeat(maker: &mut Maker<'_>, id: &str, all: &UpstreamSettings) -> Made<Repeat> {
     if let Some(settings) = on(all.hedge.as_ref()) {
-        let known = |handle: &Handle| match handle {
-            Handle::Hedge(known) => Some(known.clone()),
-            _ => None,
-        };
+        let known = known!(Hedge);
         let make = || {
             let repeats = repeats(settings.repeats.as_deref());
             settings.builder()?.repeats_by(repeats).build()
@@ -103,10 +104,7 @@ fn repeat(maker: &mut Maker<'_>, id: &str, all: &UpstreamSettings) -> Made<Repea
     let Some(settings) = on(all.retry.as_ref()) else {
         return Ok(Repeat::Never);
     };
-    let known = |handle: &Handle| match handle {
-        Handle::Retry(known) => Some(known.clone()),
-        _ => None,
-    };
+    let known = known!(Retry);
     let make = || {
         let repeats = repeats(settings.repeats.as_deref());
         settings.builder()?.repeats_by(repeats).build()
