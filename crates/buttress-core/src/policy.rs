@@ -151,12 +151,6 @@ pub trait Permit {
     fn wants_outcome(&self) -> bool {
         Self::WANTS_OUTCOME
     }
-
-    /// Whether nothing comes of keeping it: completing it and dropping it do nothing, and it
-    /// announces nothing. Who keeps many permits need not keep this one.
-    fn is_idle(&self) -> bool {
-        false
-    }
 }
 
 /// Holds nothing and learns nothing.
@@ -164,10 +158,6 @@ impl Permit for () {
     const WANTS_OUTCOME: bool = false;
 
     fn complete(self, _: Outcome, _: &Now) {}
-
-    fn is_idle(&self) -> bool {
-        true
-    }
 }
 
 /// A policy of which [`Keyed`](crate::Keyed) can hold one for each key.

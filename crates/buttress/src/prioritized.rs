@@ -1,5 +1,5 @@
 use crate::guard::policy_layer;
-use buttress_core::{Prioritized as Core, SettingError};
+use buttress_core::{Admission, Look, Now, Prioritized as Core, SettingError};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,6 +83,21 @@ impl<P, L> Prioritized<P, L> {
     /// The policy behind the bar.
     pub fn policy(&self) -> &P {
         self.policy.policy()
+    }
+
+    /// Decides as [`Policy::admit`](crate::Policy::admit) does, and asks the policy by `ask`, which may
+    /// keep the permit where it stays.
+    #[inline]
+    pub fn admit_by<C: ?Sized, K, W>(
+        &self,
+        call: &C,
+        now: &Now,
+        ask: impl FnOnce(&P) -> Admission<K, W>,
+    ) -> Admission<K, W>
+    where
+        L: Look<C>,
+    {
+        self.policy.admit_by(call, now, ask)
     }
 
     /// Where the bar is: 0.0 when nothing is refused, 1.0 when all of `SHEDDABLE` is, 1.5 when half

@@ -1,4 +1,4 @@
-use buttress::{Admission, Carried, Now, Policy, Prioritized, Rejection};
+use buttress::{Admission, Carried, Look, Now, Policy, Prioritized, Rejection};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -27,6 +27,23 @@ impl<P> Barred<P> {
             Self::Prioritized(prioritized) => Some(prioritized.height()),
         }
     }
+
+    /// Asks the policy by `ask`, if the call is not below the bar.
+    #[inline]
+    pub fn admit_by<C: ?Sized, K, W>(
+        &self,
+        call: &C,
+        now: &Now,
+        ask: impl FnOnce(&P) -> Admission<K, W>,
+    ) -> Admission<K, W>
+    where
+        Carried: Look<C>,
+    {
+        match self {
+            Self::Plain(policy) => ask(policy),
+            Self::Prioritized(prioritized) => prioritized.admit_by(call, now, ask),
+        }
+    }
 }
 
 macro_rules! of_either {
@@ -41,14 +58,13 @@ macro_rules! of_either {
 impl<C: ?Sized, P> Policy<C> for Barred<P>
 where
     P: Policy<C>,
-    Prioritized<P, Carried>: Policy<C, Permit = P::Permit, Waiting = P::Waiting>,
+    Carried: Look<C>,
 {
     type Permit = P::Permit;
     type Waiting = P::Waiting;
 
-    #[inline]
     fn admit(&self, call: &C, now: &Now) -> Admission<P::Permit, P::Waiting> {
-        of_either!(self, policy => policy.admit(call, now))
+        self.admit_by(call, now, |policy| policy.admit(call, now))
     }
 
     fn poll_admit(

@@ -57,8 +57,11 @@ impl Policies {
     ) -> Admission<Permits, PlaceFor<B>> {
         for policy in self.policies.iter().skip(earlier.len()) {
             // What `Shadow` does, without the copy of the permit that its own answer would be.
-            match policy.policy().admit(call, now) {
-                Admission::Admitted(permit) => earlier.push(Some(permit)),
+            let admission = policy.policy().admit_by(call, now, |policy| {
+                policy.admit_to(call, now, |permit| earlier.push(Some(permit)))
+            });
+            match admission {
+                Admission::Admitted(()) => {}
                 Admission::Refused(rejection) if policy.is_enforced() => {
                     self.give_back(earlier, call);
                     return Admission::Refused(rejection);
@@ -77,7 +80,6 @@ impl Policies {
                 }
             }
         }
-        earlier.retain(|permit| !permit.is_idle());
         Admission::Admitted(Permits { kept: earlier })
     }
 
@@ -190,9 +192,5 @@ impl Permit for Permits {
     #[inline]
     fn wants_outcome(&self) -> bool {
         self.kept.iter().any(Permit::wants_outcome)
-    }
-
-    fn is_idle(&self) -> bool {
-        self.kept.len() == 0
     }
 }

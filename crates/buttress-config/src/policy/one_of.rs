@@ -20,21 +20,38 @@ macro_rules! one_of {
             )+
         }
 
-        impl<Call: ?Sized, $($variant: Policy<Call>),+> Policy<Call> for $name<$($variant),+> {
-            type Permit = $name<$($variant::Permit),+>;
-            type Waiting = $name<$($variant::Waiting),+>;
-
+        impl<$($variant),+> $name<$($variant),+> {
+            /// Decides as [`Policy::admit`] does, and hands the permit to `keep` where it is still
+            /// as small as its own kind. To copy one of any kind, right after it was written in
+            /// parts, costs a call more than most policies.
             #[inline]
-            fn admit(&self, call: &Call, now: &Now) -> Admission<Self::Permit, Self::Waiting> {
+            pub fn admit_to<Call: ?Sized, Kept>(
+                &self,
+                call: &Call,
+                now: &Now,
+                keep: impl FnOnce(<Self as Policy<Call>>::Permit) -> Kept,
+            ) -> Admission<Kept, <Self as Policy<Call>>::Waiting>
+            where
+                $($variant: Policy<Call>),+
+            {
                 match self {
                     $(Self::$variant(policy) => match policy.admit(call, now) {
                         Admission::Admitted(permit) => {
-                            Admission::Admitted($name::$variant(permit))
+                            Admission::Admitted(keep($name::$variant(permit)))
                         }
                         Admission::Refused(rejection) => Admission::Refused(rejection),
                         Admission::Wait(waiting) => Admission::Wait($name::$variant(waiting)),
                     },)+
                 }
+            }
+        }
+
+        impl<Call: ?Sized, $($variant: Policy<Call>),+> Policy<Call> for $name<$($variant),+> {
+            type Permit = $name<$($variant::Permit),+>;
+            type Waiting = $name<$($variant::Waiting),+>;
+
+            fn admit(&self, call: &Call, now: &Now) -> Admission<Self::Permit, Self::Waiting> {
+                self.admit_to(call, now, |permit| permit)
             }
 
             fn poll_admit(
@@ -114,13 +131,6 @@ macro_rules! one_of {
             fn wants_outcome(&self) -> bool {
                 match self {
                     $(Self::$variant(permit) => permit.wants_outcome(),)+
-                }
-            }
-
-            #[inline]
-            fn is_idle(&self) -> bool {
-                match self {
-                    $(Self::$variant(permit) => permit.is_idle(),)+
                 }
             }
         }

@@ -41,22 +41,27 @@ impl Kept {
         self.permits.len()
     }
 
-    #[inline]
+    /// It must become part of its caller: there the permit is written once, where it stays.
+    #[allow(
+        clippy::inline_always,
+        reason = "a copy of what was just written in parts is slow"
+    )]
+    #[inline(always)]
     pub(super) fn push(&mut self, permit: AnyPermit) {
-        if self.permits.capacity() == 0 {
-            self.permits.reserve_exact(LONGEST);
+        if self.permits.len() == self.permits.capacity() {
+            self.make_room();
         }
         self.permits.push(permit);
+    }
+
+    #[cold]
+    fn make_room(&mut self) {
+        self.permits.reserve(LONGEST);
     }
 
     #[inline]
     pub(super) fn pop(&mut self) -> Option<AnyPermit> {
         self.permits.pop()
-    }
-
-    #[inline]
-    pub(super) fn retain(&mut self, keep: impl FnMut(&AnyPermit) -> bool) {
-        self.permits.retain(keep);
     }
 
     pub(super) fn iter(&self) -> std::slice::Iter<'_, AnyPermit> {

@@ -3,8 +3,7 @@ use super::state::{InForce, State};
 use super::watch::Watcher;
 use crate::policy::{Policies, decides_by_its_policies};
 use crate::server::Route;
-use arc_swap::ArcSwap;
-use buttress_core::{Here, Spread};
+use arc_swap::{ArcSwap, Guard};
 use http::Request;
 use parking_lot::Mutex;
 use std::fmt;
@@ -22,7 +21,7 @@ pub(crate) struct Current {
 }
 
 pub(super) struct Shared {
-    rules: ArcSwap<Spread<Compiled>>,
+    rules: ArcSwap<Compiled>,
     /// The number of the rules, for those who only ask whether there are others. It is written after
     /// they are.
     generation: AtomicU64,
@@ -47,7 +46,7 @@ impl Current {
     ) -> Self {
         let shared = Shared {
             generation: AtomicU64::new(rules.generation),
-            rules: ArcSwap::from_pointee(Spread::new(rules)),
+            rules: ArcSwap::from_pointee(rules),
             in_force: ArcSwap::from_pointee(in_force),
             path,
             reload: Mutex::new(()),
@@ -61,7 +60,7 @@ impl Current {
 
     pub(super) fn replace(&self, rules: Compiled) {
         let generation = rules.generation;
-        self.shared.rules.store(Arc::new(Spread::new(rules)));
+        self.shared.rules.store(Arc::new(rules));
         self.shared.generation.store(generation, Ordering::Release);
     }
 
@@ -80,16 +79,17 @@ impl Current {
         self.shared.generation.load(Ordering::Acquire)
     }
 
-    /// The rules, for as long as a call or a look at them lasts.
+    /// The rules, for as long as a look at them lasts. No count is changed that other threads change
+    /// too: that would cost a call more than finding its route.
     #[inline]
-    pub(crate) fn here(&self) -> Here<Compiled> {
-        self.shared.rules.load().here()
+    pub(crate) fn look(&self) -> Guard<Arc<Compiled>> {
+        self.shared.rules.load()
     }
 
     /// The route of a request.
     #[inline]
     pub(crate) fn of<B>(&self, request: &Request<B>) -> OfRoute {
-        let rules = self.here();
+        let rules = self.look();
         let place = rules.routes.find(request).map_or(0, |number| number + 1);
         OfRoute { rules, place }
     }
@@ -101,11 +101,20 @@ impl fmt::Debug for Current {
     }
 }
 
-/// The policies of one route, held by a call.
-#[derive(Clone, Debug)]
+/// The policies of one route, while a call begins.
+#[derive(Debug)]
 pub struct OfRoute {
-    rules: Here<Compiled>,
+    rules: Guard<Arc<Compiled>>,
     place: usize,
+}
+
+/// For a call that waits. A look is only for a short while, so this one counts.
+impl Clone for OfRoute {
+    fn clone(&self) -> Self {
+        let rules = Guard::from_inner(Arc::clone(&self.rules));
+        let place = self.place;
+        Self { rules, place }
+    }
 }
 
 impl OfRoute {

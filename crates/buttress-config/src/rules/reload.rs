@@ -95,7 +95,7 @@ impl Rules {
         before: &Registry,
         registry: &mut Registry,
     ) {
-        for (name, upstream) in &self.current.here().upstreams {
+        for (name, upstream) in &self.current.look().upstreams {
             if state.has_layer(name) && !next.upstreams.contains_key(name) {
                 next.upstreams.insert(name.clone(), upstream.clone());
                 registry.keep(before, &format!("upstream.{name}/"));

@@ -18,7 +18,7 @@ pub struct UpstreamService<S> {
 
 impl<S> UpstreamService<S> {
     pub(super) fn new(client: S, current: Current, name: Arc<str>) -> Self {
-        let rules = current.here();
+        let rules = current.look();
         Self {
             stack: stack(client, rules.upstreams.get(&*name)),
             generation: rules.generation,

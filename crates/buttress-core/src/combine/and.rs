@@ -160,10 +160,6 @@ impl<A: Permit, B: Permit> Permit for Both<A, B> {
     fn wants_outcome(&self) -> bool {
         self.0.wants_outcome() || self.1.wants_outcome()
     }
-
-    fn is_idle(&self) -> bool {
-        self.0.is_idle() && self.1.is_idle()
-    }
 }
 
 /// A call that waits for one of two policies, while it holds what the earlier one gave.

@@ -96,9 +96,4 @@ impl<P: Permit> Permit for Option<P> {
     fn wants_outcome(&self) -> bool {
         self.as_ref().is_some_and(Permit::wants_outcome)
     }
-
-    #[inline]
-    fn is_idle(&self) -> bool {
-        self.as_ref().is_none_or(Permit::is_idle)
-    }
 }

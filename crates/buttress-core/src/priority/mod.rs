@@ -94,20 +94,37 @@ impl<P, L> Prioritized<P, L> {
     }
 }
 
+impl<P, L> Prioritized<P, L> {
+    /// Decides as [`Policy::admit`] does, and asks the policy by `ask`, which may keep the permit
+    /// where it stays.
+    #[inline]
+    pub fn admit_by<C: ?Sized, K, W>(
+        &self,
+        call: &C,
+        now: &Now,
+        ask: impl FnOnce(&P) -> Admission<K, W>,
+    ) -> Admission<K, W>
+    where
+        L: Look<C>,
+    {
+        let criticality = self.look.criticality(call);
+        if !self.threshold.lets_through(criticality, now) {
+            return Admission::Refused(Rejection::new(Reason::Overloaded, self.name));
+        }
+        match ask(&self.policy) {
+            Admission::Refused(rejection) => Admission::Refused(self.noted(rejection)),
+            admission => admission,
+        }
+    }
+}
+
 impl<C: ?Sized, P: Policy<C>, L: Look<C>> Policy<C> for Prioritized<P, L> {
     type Permit = P::Permit;
     type Waiting = P::Waiting;
 
     #[inline]
     fn admit(&self, call: &C, now: &Now) -> Admission<P::Permit, P::Waiting> {
-        let criticality = self.look.criticality(call);
-        if !self.threshold.lets_through(criticality, now) {
-            return Admission::Refused(Rejection::new(Reason::Overloaded, self.name));
-        }
-        match self.policy.admit(call, now) {
-            Admission::Refused(rejection) => Admission::Refused(self.noted(rejection)),
-            admission => admission,
-        }
+        self.admit_by(call, now, |policy| policy.admit(call, now))
     }
 
     fn poll_admit(

@@ -364,11 +364,6 @@ impl Permit for RatePermit {
             each(quota);
         }
     }
-
-    #[inline]
-    fn is_idle(&self) -> bool {
-        self.quota.is_none()
-    }
 }
 
 /// A call that waits for its turn, which is certain to come.
