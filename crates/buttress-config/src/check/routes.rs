@@ -17,7 +17,7 @@ pub(super) fn check(settings: &Settings, report: &mut Reporter) {
             let well = report.field("route", |report| {
                 report.item(index, |report| one(route, wanted, report))
             });
-            if well {
+            if well && is_known(&route.matching, report) {
                 readable.push((index, route, wanted));
             }
         }
@@ -39,6 +39,15 @@ pub(super) fn check(settings: &Settings, report: &mut Reporter) {
             });
         }
     });
+}
+
+/// Whether all of it could be read. Otherwise it is not known what it matches.
+fn is_known(matching: &At<MatchSettings>, report: &Reporter) -> bool {
+    let mut fields = ["method", "path", "grpc", "host", "header"].iter();
+    let unread = fields.any(|field| report.is_unread(matching.span(), field));
+    let methods = matching.method.as_ref();
+    let some_are = methods.is_some_and(|methods| report.is_unread(methods.span(), ""));
+    matching.is_written() && !unread && !some_are
 }
 
 /// What is said of a route that others hide.

@@ -2,27 +2,29 @@
 
 use super::backoff::{After, waits};
 use super::worst::{attempts_of, repeated};
-use super::{queues, waiting};
+use super::{known, queues, waiting};
 use crate::problem::Reporter;
 use crate::settings::{
-    BackoffSettings, RetrySettings, Settings, Switch, Time, TimeoutSettings, UpstreamSettings,
+    BackoffSettings, RetrySettings, ServerPolicies, Settings, Switch, Time, TimeoutSettings,
+    UpstreamSettings,
 };
 use crate::source::{At, Span};
 use std::time::Duration;
 
 pub(super) fn check(settings: &Settings, report: &mut Reporter) {
-    let defaults = settings.defaults();
+    let mut defaults = ServerPolicies::standard();
     report.field("server", |report| {
         if let Some(server) = &settings.server
             && let Some(own) = &server.defaults
         {
+            defaults = known::server(own, own.span(), &defaults, report);
             report.field("defaults", |report| {
                 waiting::of_server(settings, &defaults, own.span(), report);
             });
         }
         for (index, route) in settings.routes().iter().enumerate() {
             let index = report.number(route.span(), index);
-            let policies = route.policies.or(&defaults);
+            let policies = known::server(&route.policies, route.span(), &defaults, report);
             report.field("route", |report| {
                 report.item(index, |report| {
                     waiting::of_server(settings, &policies, route.span(), report);
@@ -30,22 +32,20 @@ pub(super) fn check(settings: &Settings, report: &mut Reporter) {
             });
         }
     });
-    let standard = UpstreamSettings::standard();
     for (name, upstream) in settings
         .upstream
         .iter()
         .flat_map(|upstreams| upstreams.iter())
     {
-        let policies = upstream.or(&standard);
+        let policies = known::upstream(upstream, report);
         report.field("upstream", |report| {
             report.field(name, |report| {
                 let span = upstream.span();
                 let queues_fit = waiting::of_upstream(settings, &policies, span, report);
-                // What is too long by itself makes too long whatever it is a part of.
-                if attempt_fits(&policies, span, report)
-                    && attempts_fit(&policies, span, report)
-                    && queues_fit
-                {
+                attempt_fits(&policies, span, report);
+                let attempts_fit = attempts_fit(&policies, span, report);
+                // What is too long by itself is so with all waits as well.
+                if attempts_fit && queues_fit {
                     waits_fit(settings, &policies, span, report);
                 }
                 window_fits(&policies, span, report);
@@ -55,15 +55,15 @@ pub(super) fn check(settings: &Settings, report: &mut Reporter) {
     }
 }
 
-fn attempt_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) -> bool {
+fn attempt_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) {
     let (Some(call), Some(each)) = (
         on(policies.timeout.as_ref()),
         on(policies.attempt_timeout.as_ref()),
     ) else {
-        return true;
+        return;
     };
     if *each.headers <= *call.headers {
-        return true;
+        return;
     }
     let (path, span) = place(
         [
@@ -77,7 +77,6 @@ fn attempt_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter)
         let what = format!("lets an attempt take {each}, which is longer than the whole call");
         report.error(span, what).must_be(format!("{call} at most"));
     });
-    false
 }
 
 /// Attempts for which there is never time.
@@ -171,9 +170,12 @@ fn attempts_end(policies: &UpstreamSettings, stack: Span, report: &mut Reporter)
     let Some(retry) = on(policies.retry.as_ref()) else {
         return;
     };
-    if on(policies.attempt_timeout.as_ref()).is_none() && attempts_of(retry) > 1 {
-        let written = policies.attempt_timeout.as_ref().map(At::span);
-        let (path, span) = place([("attempt_timeout", written.unwrap_or_default())], stack);
+    let each = policies.attempt_timeout.as_ref();
+    let Some(each) = each.filter(|each| each.on().is_none()) else {
+        return;
+    };
+    if attempts_of(retry) > 1 {
+        let (path, span) = place([("attempt_timeout", each.span())], stack);
         report.below(path, |report| {
             let what = "leaves an attempt that hangs all the time that the call has, so that it is never retried";
             report.warning(span, what);

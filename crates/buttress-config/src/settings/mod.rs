@@ -59,7 +59,7 @@ pub use root::{
     RouteSettings, ServerPolicies, ServerSettings, Settings, SharedPolicies, UpstreamSettings,
 };
 pub use scalar::Switch;
-pub(crate) use setting::{Definitions, Setting};
+pub(crate) use setting::{Definitions, Fields, Setting, is_foreign};
 pub use shed::{DeadlineShedderSettings, PressureSettings, QueueDelaySettings, UseSettings};
 pub(crate) use show::inline;
 pub use units::{Rate, Share, Size, Time};

@@ -39,7 +39,7 @@ settings! {
     /// A route, and its policies.
     pub struct RouteSettings {
         /// Which requests it is about.
-        required matching ("match"): MatchSettings,
+        expected matching ("match"): MatchSettings,
         /// Its policies.
         flatten policies: ServerPolicies,
     }

@@ -25,8 +25,9 @@ pub(crate) trait Setting: Sized {
         None
     }
 
-    /// Leaves out the field of that path, or the smallest table with it that can be left out.
-    /// Returns whether there was something to leave out.
+    /// Leaves out the field of that path, or the smallest table with it that can be left out. What
+    /// cannot be left out becomes something that fits nearly everywhere, so that what stands beside
+    /// it can be looked at. Returns whether something was done.
     fn forget(&mut self, path: &str) -> bool {
         let _ = path;
         false
@@ -122,8 +123,9 @@ pub(crate) fn read_table<T: Fields>(
         let names = T::names();
         if !names.contains(&key.as_str()) {
             report.field(key, |report| {
+                let meant = report.nearest(key, names);
                 let problem = report.error(key.span(), "is not a field that there is here");
-                problem.meant(crate::problem::nearest(key, names));
+                problem.meant(meant);
             });
         }
     }
@@ -156,7 +158,7 @@ pub(crate) fn schema_of<T: Fields>(
 
 pub(crate) fn read_required<T: Setting>(
     table: &Table,
-    name: &str,
+    name: &'static str,
     span: Span,
     report: &mut Reporter,
 ) -> Option<At<T>> {
@@ -166,17 +168,32 @@ pub(crate) fn read_required<T: Setting>(
         });
         return None;
     }
-    read_optional(table, name, report)
+    read_optional(table, name, span, report)
+}
+
+/// The same, where more can be said about what stands beside it: what is read is nothing then, and
+/// stands nowhere.
+pub(crate) fn read_expected<T: Setting + Default>(
+    table: &Table,
+    name: &'static str,
+    span: Span,
+    report: &mut Reporter,
+) -> At<T> {
+    read_required(table, name, span, report).unwrap_or_default()
 }
 
 /// A field that is there and cannot be read is one that is not there, and a problem.
 pub(crate) fn read_optional<T: Setting>(
     table: &Table,
-    name: &str,
+    name: &'static str,
+    span: Span,
     report: &mut Reporter,
 ) -> Option<At<T>> {
     let node = table.get(name).filter(|node| ***node != Node::Null)?;
     let value = report.field(name, |report| T::read(node, report));
+    if value.is_none() {
+        report.leave_unread(span, name);
+    }
     value.map(|value| At::at(value, node.span()))
 }
 
@@ -214,6 +231,13 @@ fn joined(name: &str, path: &str) -> String {
     } else {
         format!("{name}.{path}")
     }
+}
+
+/// Puts a value in the place of one that makes no sense. Returns whether it is another one.
+pub(crate) fn instead<T: PartialEq>(value: &mut T, other: T) -> bool {
+    let changed = *value != other;
+    *value = other;
+    changed
 }
 
 /// What is left of a path below a field, if it goes through there.

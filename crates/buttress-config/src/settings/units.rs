@@ -1,7 +1,7 @@
 //! Times, rates, sizes and shares, as people write them.
 
 use super::scalar::text_schema;
-use super::setting::{Definitions, Setting};
+use super::setting::{Definitions, Setting, instead};
 use crate::problem::Reporter;
 use crate::source::{At, Node};
 use serde_json::{Value, json};
@@ -45,6 +45,10 @@ impl Setting for Duration {
     fn show(&self) -> Value {
         Value::from(Time(*self).to_string())
     }
+
+    fn forget(&mut self, path: &str) -> bool {
+        path.is_empty() && instead(self, Self::from_millis(10))
+    }
 }
 
 impl Setting for Rate {
@@ -71,6 +75,11 @@ impl Setting for Rate {
 
     fn show(&self) -> Value {
         Value::from(self.to_string())
+    }
+
+    fn forget(&mut self, path: &str) -> bool {
+        let period = Duration::from_secs(1);
+        path.is_empty() && instead(self, Self { calls: 100, period })
     }
 }
 

@@ -53,7 +53,8 @@ impl Document {
             Settings::read(&root, &mut report)
         };
         if let Some(settings) = &settings {
-            check(settings, &mut report);
+            let broken = (syntax > 0).then_some(text);
+            check(settings, &root, broken, &mut report);
         }
         report.forget_beside(syntax, text);
         let problems = report.finish(file, text);

@@ -160,3 +160,30 @@ fn what_builders_refuse_is_reported_at_its_field() {
         );
     }
 }
+
+#[test]
+fn a_value_that_a_policy_cannot_do_without_hides_no_other() {
+    for (policy, fields) in [
+        (
+            "bulkhead = { limit = 0, waiting_room = { places = 0, longest_wait = '0s' } }",
+            &["limit", "waiting_room.places"][..],
+        ),
+        (
+            "rate_limit = { rate = '0/s', by = { peer = { ipv6_prefix = 0 } } }",
+            &["rate", "by.peer.ipv6_prefix"],
+        ),
+        (
+            "timeout = { headers = '0s', idle_body = '0s' }",
+            &["headers", "idle_body"],
+        ),
+    ] {
+        let wrong = wrong(&format!("[[server.route]]\nmatch = {{}}\n{policy}\n"));
+        for field in fields {
+            let field = format!(".{field} is ");
+            assert!(
+                wrong.iter().any(|wrong| wrong.contains(&field)),
+                "{field}: {wrong:#?}"
+            );
+        }
+    }
+}

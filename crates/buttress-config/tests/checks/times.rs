@@ -1,6 +1,6 @@
 //! Times that don't fit into each other.
 
-use super::{fine, refused, warned};
+use super::{fine, refused, warned, wrong};
 use buttress_config::{Document, Format, Severity};
 
 #[test]
@@ -227,11 +227,41 @@ fn queues_in_which_a_request_waits_in_turn_are_together_shorter_than_the_deadlin
         &route("699ms", "1ms"),
         "server.route[0].use names \"pool\", in which calls wait for up to 699ms, with which calls wait in all the queues in turn for up to 1s",
     );
-    // One that is too long alone is said to be, and nothing more.
+    // One that is too long alone is said to be, and no more if the others are fine.
     refused(
         &route("300ms", "1s"),
         "server.route[0].pace.waiting_room.longest_wait is 1s",
     );
+    let both = wrong(&route("700ms", "1s"));
+    assert_eq!(both.len(), 2, "{both:#?}");
+    assert!(both[0].contains("names \"pool\""), "{both:#?}");
+    assert!(both[1].contains("longest_wait is 1s"), "{both:#?}");
+}
+
+#[test]
+fn an_attempt_that_is_too_long_does_not_hide_that_all_of_them_are() {
+    let text = "[upstream.u]\ntimeout = '1s'\nattempt_timeout = '2s'\nretry = 3\n";
+    let wrong = wrong(text);
+    assert_eq!(wrong.len(), 2, "{wrong:#?}");
+    assert!(wrong[0].starts_with("upstream.u.attempt_timeout lets an attempt take 2s"));
+    assert!(wrong[1].starts_with("upstream.u.retry.attempts lets 3 attempts of 2s"));
+}
+
+/// Neither by a default, which is not what the file says either.
+#[test]
+fn nothing_is_said_about_times_that_could_not_be_read() {
+    for text in [
+        "[upstream.u]\ntimeout = 'long'\nattempt_timeout = '12s'\n",
+        "[upstream.u]\ntimeout = '6s'\nattempt_timeout = 'short'\nretry = 3\n",
+        "[upstream.u]\ntimeout = '6s'\nattempt_timeout = '3s'\nretry = { attempts = 'two' }\n",
+        "[upstream.u]\nattempt_timeout = '20s'\ntimeout = '1m'\nretry = 2\ncircuit_breaker = { time_window = 'wide' }\n",
+        "[server.defaults]\ndeadline = 'far'\n[[server.route]]\nmatch = {}\n\
+         rate_limit = { rate = '5/s', wait_at_most = '40s' }\n",
+        "[[server.route]]\nmatch = { path = '/', method = 'get' }\n[[server.route]]\nmatch = { path = '/' }\n",
+    ] {
+        let wrong = wrong(text);
+        assert_eq!(wrong.len(), 1, "{text}: {wrong:#?}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 macro_rules! field_type {
     (required $type:ty) => { $crate::source::At<$type> };
+    (expected $type:ty) => { $crate::source::At<$type> };
     (optional $type:ty) => { Option<$crate::source::At<$type>> };
     (flatten $type:ty) => { $type };
 }
@@ -10,8 +11,11 @@ macro_rules! field_read {
     (required $type:ty, $name:expr, $table:ident, $span:ident, $report:ident) => {
         $crate::settings::setting::read_required::<$type>($table, $name, $span, $report)
     };
+    (expected $type:ty, $name:expr, $table:ident, $span:ident, $report:ident) => {
+        $crate::settings::setting::read_expected::<$type>($table, $name, $span, $report)
+    };
     (optional $type:ty, $name:expr, $table:ident, $span:ident, $report:ident) => {
-        $crate::settings::setting::read_optional::<$type>($table, $name, $report)
+        $crate::settings::setting::read_optional::<$type>($table, $name, $span, $report)
     };
     (flatten $type:ty, $name:expr, $table:ident, $span:ident, $report:ident) => {
         <$type as $crate::settings::setting::Fields>::read_fields($table, $span, $report)
@@ -20,6 +24,9 @@ macro_rules! field_read {
 
 macro_rules! field_take {
     (optional $field:ident) => {
+        $field
+    };
+    (expected $field:ident) => {
         $field
     };
     ($kind:ident $field:ident) => {
@@ -47,15 +54,18 @@ macro_rules! field_describe {
 }
 
 macro_rules! is_required {
-    (required) => {
-        true
-    };
     (optional) => {
         false
+    };
+    ($kind:ident) => {
+        true
     };
 }
 
 macro_rules! field_show {
+    (expected $($rest:tt)+) => {
+        field_show!(required $($rest)+)
+    };
     (required $field:expr, $name:expr, $shown:ident) => {{
         let value = $crate::settings::setting::Setting::show(&*$field);
         $shown.insert($name.to_owned(), value);
@@ -72,6 +82,9 @@ macro_rules! field_show {
 }
 
 macro_rules! field_find {
+    (expected $($rest:tt)+) => {
+        field_find!(required $($rest)+)
+    };
     (required $field:expr, $found:ident, $name:ident, $aliases:ident, $wanted:ident) => {
         $found = $found
             .or_else(|| $crate::settings::setting::find_in(&$field, $name, $aliases, $wanted));
@@ -89,6 +102,9 @@ macro_rules! field_find {
 }
 
 macro_rules! field_below {
+    (expected $($rest:tt)+) => {
+        field_below!(required $($rest)+)
+    };
     (required $field:expr, $found:ident, $name:ident, $wanted:ident) => {
         $found = $found.or_else(|| $crate::settings::setting::find_below(&$field, $name, $wanted));
     };
@@ -104,6 +120,9 @@ macro_rules! field_below {
 }
 
 macro_rules! field_forget {
+    (expected $($rest:tt)+) => {
+        field_forget!(required $($rest)+)
+    };
     (required $field:expr, $name:expr, $path:ident) => {
         $crate::settings::setting::below($path, $name).is_some_and(|rest| {
             $crate::settings::setting::Setting::forget($field.value_mut(), rest)
@@ -112,7 +131,9 @@ macro_rules! field_forget {
     (optional $field:expr, $name:expr, $path:ident) => {
         match (&mut $field, $crate::settings::setting::below($path, $name)) {
             (Some(field), Some(rest)) => {
-                if !$crate::settings::setting::Setting::forget(field.value_mut(), rest) {
+                if rest.is_empty()
+                    || !$crate::settings::setting::Setting::forget(field.value_mut(), rest)
+                {
                     $field = None;
                 }
                 true

@@ -1,5 +1,6 @@
 /// Tables. Each field is `required` or `optional`, or a table whose fields stand in this one
-/// (`flatten`). A name in parentheses is the file's, where Rust has another; names after `|` are
+/// (`flatten`). One that is `expected` is required, and what stands beside it is looked at also where
+/// it is missing. A name in parentheses is the file's, where Rust has another; names after `|` are
 /// what builders call it. A table with a `shorthand` may be written as just that field.
 macro_rules! settings {
     ($(
@@ -91,7 +92,6 @@ macro_rules! settings {
                 span: $crate::source::Span,
                 report: &mut $crate::problem::Reporter,
             ) -> Option<Self> {
-                let _ = span;
                 $(
                     let $field = field_read!(
                         $kind $type, file_name!($field $($file)?), table, span, report
