@@ -25,7 +25,7 @@ pub(super) fn server(
 
 /// Those of an upstream.
 pub(super) fn upstream(upstream: &At<UpstreamSettings>, report: &Reporter) -> UpstreamSettings {
-    let mut known = upstream.or(&UpstreamSettings::standard());
+    let mut known = upstream.effective();
     let unread = |name| report.is_unread(upstream.span(), name);
     if unread("timeout") {
         known.timeout = None;

@@ -15,6 +15,7 @@ mod together;
 mod waiting;
 mod worst;
 
+pub(crate) use backoff::waits_between_attempts;
 pub(crate) use worst::{Bound, Worst, of_server, of_upstream};
 
 use crate::problem::Reporter;

@@ -1,7 +1,7 @@
 //! Times that don't fit into each other.
 
-use super::backoff::{After, waits};
-use super::worst::{attempts_of, repeated};
+use super::backoff::{After, waits_between_attempts};
+use super::worst::repeated;
 use super::{known, queues, waiting};
 use crate::problem::Reporter;
 use crate::settings::{
@@ -9,7 +9,6 @@ use crate::settings::{
     UpstreamSettings,
 };
 use crate::source::{At, Span};
-use std::time::Duration;
 
 pub(super) fn check(settings: &Settings, report: &mut Reporter) {
     let mut defaults = ServerPolicies::standard();
@@ -84,18 +83,31 @@ fn attempts_fit(policies: &UpstreamSettings, stack: Span, report: &mut Reporter)
     let Some((call, each, retry)) = retried(policies) else {
         return true;
     };
-    let (attempts, work) = (attempts_of(retry), *each.headers);
-    let waits = waits(retry, attempts.saturating_sub(1), After::Failures);
+    let (attempts, work) = (retry.attempts(), *each.headers);
+    let waits = waits_between_attempts(retry);
     let time = work.saturating_mul(attempts).saturating_add(waits);
     if time <= *call.headers {
         return true;
     }
     let (path, span) = where_attempts_are(retry, each, call, stack);
     report.below(path, |report| {
-        let (work, time, call) = (Time(work), Time(time), Time(*call.headers));
-        let what = format!(
-            "lets {attempts} attempts of {work} and the waits between them take {time}, which is longer than the whole call: it may take {call}"
-        );
+        let (work, time, waits) = (Time(work), Time(time), Time(waits));
+        let call = Time(*call.headers);
+        let what = if each.headers.is_written() {
+            let unsaid = if retry.attempts.is_none() {
+                format!(" ({attempts} attempts are the default, and `retry` says another number)")
+            } else {
+                String::new()
+            };
+            format!(
+                "lets {attempts} attempts of {work} and the waits between them take {time}, which is longer than the whole call: it may take {call}{unsaid}"
+            )
+        } else {
+            // As long as there is time for them, an attempt that nothing is said of takes no longer.
+            format!(
+                "leaves no time for {attempts} attempts: the waits between them take up to {waits}, and the whole call {call}, so there must be fewer, or a shorter `backoff`"
+            )
+        };
         report.error(span, what);
     });
     false
@@ -129,7 +141,7 @@ fn waits_fit(settings: &Settings, policies: &UpstreamSettings, stack: Span, repo
     }
     let (path, span) = where_attempts_are(retry, each, call, stack);
     report.below(path, |report| {
-        let (with, attempts) = (with.join(" and "), attempts_of(retry));
+        let (with, attempts) = (with.join(" and "), retry.attempts());
         let (time, call) = (Time(time), Time(*call.headers));
         let what = format!(
             "lets {attempts} attempts, with {with}, take {time}, which is longer than the whole call: it may take {call}, and then ends the last of them"
@@ -174,7 +186,7 @@ fn attempts_end(policies: &UpstreamSettings, stack: Span, report: &mut Reporter)
     let Some(each) = each.filter(|each| each.on().is_none()) else {
         return;
     };
-    if attempts_of(retry) > 1 {
+    if retry.attempts() > 1 {
         let (path, span) = place([("attempt_timeout", each.span())], stack);
         report.below(path, |report| {
             let what = "leaves an attempt that hangs all the time that the call has, so that it is never retried";
@@ -193,12 +205,8 @@ fn window_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) 
     let Some((name, timeout)) = timeout else {
         return;
     };
-    let (window, window_span) = match &breaker.time_window {
-        Some(window) => match &**window {
-            Switch::On(time) => (*time, window.span()),
-            Switch::Off => return,
-        },
-        None => (DEFAULT_WINDOW, Span::default()),
+    let Some((window, window_span)) = breaker.window_of_rates() else {
+        return;
     };
     let two = timeout.headers.saturating_mul(2);
     if window < two {
@@ -219,9 +227,6 @@ fn window_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) 
         });
     }
 }
-
-/// The circuit breaker's own default.
-const DEFAULT_WINDOW: Duration = Duration::from_secs(30);
 
 /// The first of the places that are written in this stack.
 fn place<const N: usize>(places: [(&'static str, Span); N], stack: Span) -> (&'static str, Span) {

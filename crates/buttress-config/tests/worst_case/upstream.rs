@@ -80,6 +80,17 @@ fn a_callee_that_hangs_takes_each_attempt_and_each_wait() {
 }
 
 #[test]
+fn an_attempt_that_nothing_is_said_of_leaves_time_for_the_others() {
+    let text = format!("{PLAIN}timeout = '2s'\n");
+    let time = one(&text, &[Answer::HANGS, Answer::with(200, Duration::ZERO)]);
+    // The wait before the second attempt is 50 ms at most.
+    assert!(
+        time >= millis(616) && time <= millis(616 + 50) + LATE,
+        "{time:?}"
+    );
+}
+
+#[test]
 fn a_callee_that_says_too_much_late_takes_the_waits_after_an_overload() {
     let text = format!(
         "{PLAIN}timeout = '1m'\nattempt_timeout = '1s'\n\
