@@ -144,6 +144,29 @@ fn syntax_errors_of_json_are_found_where_they_are() {
     }
 }
 
+/// As the manual says.
+#[test]
+fn of_a_broken_file_the_first_mistake_is_reported_and_in_toml_each() {
+    let json = "{ \"server\": { \"defaults\": { \"deadlin\": nothing } },\n \"server\" }";
+    assert_eq!(refused(json, Format::Json).len(), 1);
+    #[cfg(feature = "yaml")]
+    {
+        let yaml = "server: { defaults: { deadlin: 'open }\nupstream: [\n";
+        assert_eq!(refused(yaml, Format::Yaml).len(), 1);
+    }
+    let toml = "[server.defaults]\ntimeout = = '1s'\ndeadlin = '1s'\n[upstream.u]\nretry = \n";
+    let problems = refused(toml, Format::Toml);
+    let lines: Vec<_> = problems.iter().map(|problem| problem.line).collect();
+    assert_eq!(lines, [2, 2, 3, 5], "{problems}");
+    // Nor is a default taken for what could not be read.
+    let toml = "[upstream.u]\ntimeout = = '1m'\nattempt_timeout = '12s'\nretry = false\n";
+    assert!(
+        refused(toml, Format::Toml)
+            .iter()
+            .all(|problem| problem.line == 2)
+    );
+}
+
 #[test]
 fn what_is_twice_in_toml_is_refused() {
     assert!(first("[server]\n[server]\n", Format::Toml).starts_with("2:"));

@@ -17,6 +17,8 @@ pub(crate) struct Reporter {
     numbers: HashMap<Span, usize>,
     /// The fields that are there and could not be read, by their tables.
     unread: HashSet<(Span, &'static str)>,
+    /// Whether the syntax is wrong, so that fields without a value may have one.
+    broken: bool,
 }
 
 impl Reporter {
@@ -74,6 +76,19 @@ impl Reporter {
     /// item has no field of a name.
     pub(crate) fn leave_unread(&mut self, table: Span, name: &'static str) {
         self.unread.insert((table, name));
+    }
+
+    /// The same of one that has no value, which it may well have if the syntax is wrong.
+    pub(crate) fn leave_empty(&mut self, table: Span, name: &'static str) {
+        if self.broken {
+            self.leave_unread(table, name);
+        }
+    }
+
+    /// What was found so far is wrong with the syntax. Returns how much that is.
+    pub(crate) fn end_of_syntax(&mut self) -> usize {
+        self.broken = !self.found.is_empty();
+        self.found.len()
     }
 
     /// Whether what that field says is not known, so that nothing can be said against it.

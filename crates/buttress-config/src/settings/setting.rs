@@ -189,7 +189,11 @@ pub(crate) fn read_optional<T: Setting>(
     span: Span,
     report: &mut Reporter,
 ) -> Option<At<T>> {
-    let node = table.get(name).filter(|node| ***node != Node::Null)?;
+    let node = table.get(name)?;
+    if **node == Node::Null {
+        report.leave_empty(span, name);
+        return None;
+    }
     let value = report.field(name, |report| T::read(node, report));
     if value.is_none() {
         report.leave_unread(span, name);

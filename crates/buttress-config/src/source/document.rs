@@ -45,7 +45,7 @@ impl Document {
                 At::new(Node::Null)
             }
         };
-        let syntax = report.count();
+        let syntax = report.end_of_syntax();
         // Of a file that could be read in part only, most of what could be said were wrong.
         let settings = if report.has_errors() && *root == Node::Null {
             None
