@@ -136,6 +136,23 @@ fn a_file_with_a_million_mistakes_is_not_a_million_problems() {
     assert_eq!(first.what, "more problems than are shown: 19000");
 }
 
+/// To look for what each may be meant to be would take hours.
+#[test]
+fn thousands_of_names_that_there_are_not_are_refused_in_time() {
+    use std::fmt::Write;
+    let mut text = String::new();
+    for number in 0..3_000 {
+        writeln!(text, "[policy.the-policy-number-{number}]\nbulkhead = 1").unwrap();
+        writeln!(
+            text,
+            "[upstream.u{number}]\nuse = 'some-other-policy-{number}'"
+        )
+        .unwrap();
+    }
+    let problems = problems(&text);
+    assert_eq!(problems.len(), 1_001);
+}
+
 #[test]
 fn all_syntax_errors_are_found_at_once() {
     let problems = problems("one = = 1\ntwo = \"open\nthree = nothing\n");

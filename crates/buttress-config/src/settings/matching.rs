@@ -8,6 +8,7 @@ use crate::routes::Match;
 use crate::source::{At, Node};
 use http::{HeaderName, HeaderValue, Method};
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 
 settings! {
     /// Which requests a route is about: those of which everything that is set here is true.
@@ -98,6 +99,7 @@ impl Setting for HeadersWanted {
         };
         let before = report.count();
         let mut wanted = Vec::with_capacity(table.len());
+        let mut names = HashSet::new();
         for (name, node) in table.iter() {
             report.field(name, |report| {
                 let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
@@ -105,7 +107,7 @@ impl Setting for HeadersWanted {
                     problem.must_be("a header's name such as \"x-tier\"");
                     return;
                 };
-                if wanted.iter().any(|(known, _)| *known == header) {
+                if !names.insert(header.clone()) {
                     report.error(name.span(), "is there twice");
                 }
                 match &**node {
