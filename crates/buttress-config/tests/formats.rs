@@ -144,6 +144,44 @@ fn syntax_errors_of_json_are_found_where_they_are() {
     }
 }
 
+/// Some editors begin a file with it.
+#[test]
+fn a_byte_order_mark_in_front_says_nothing() {
+    let marked = |text: &str| format!("\u{feff}{text}");
+    assert_eq!(
+        read(&marked(TOML), Format::Toml).settings(),
+        read(&marked(JSON), Format::Json).settings()
+    );
+    #[cfg(feature = "yaml")]
+    assert_eq!(
+        read(&marked(YAML), Format::Yaml).settings(),
+        read(YAML, Format::Yaml).settings()
+    );
+    let twice = format!("\u{feff}\u{feff}{JSON}");
+    assert!(!refused(&twice, Format::Json).is_empty());
+    // Places are counted with it.
+    let found = first(&marked("{ \"serve\": {} }"), Format::Json);
+    assert!(found.starts_with("1:4 serve "), "{found}");
+}
+
+#[cfg(feature = "yaml")]
+#[test]
+fn numbers_of_yaml_to_other_bases_have_no_sign() {
+    let places =
+        |number: &str| format!("upstream: {{ u: {{ bulkhead: {{ limit: {number} }} }} }}\n");
+    for well in ["0x10", "0o20", "16", "+16"] {
+        let document = read(&places(well), Format::Yaml);
+        let upstream = document.settings().effective_upstream("u").unwrap();
+        let limit = upstream.bulkhead.as_deref().unwrap().on().unwrap().limit;
+        assert_eq!(*limit, 16, "{well}");
+    }
+    for bad in ["-0x10", "+0x10", "0x-10", "0x+10", "-0o20", "0xG"] {
+        let problems = refused(&places(bad), Format::Yaml);
+        let shown = problems.to_string();
+        assert!(shown.contains(&format!("is \"{bad}\"")), "{shown}");
+    }
+}
+
 /// As the manual says.
 #[test]
 fn of_a_broken_file_the_first_mistake_is_reported_and_in_toml_each() {

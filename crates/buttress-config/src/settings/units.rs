@@ -38,7 +38,7 @@ impl Setting for Duration {
     }
 
     fn schema(_: &mut Definitions) -> Value {
-        let pattern = format!("^ *({DECIMAL} *({TIME_UNIT}) *)+$");
+        let pattern = format!("^ *(0 *|({DECIMAL} *({TIME_UNIT}) *)+)$");
         text_schema(&pattern, &["A time, such as 250ms, 2s or 1m30s."])
     }
 
@@ -198,8 +198,9 @@ const SIZES: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 <
 
 const DECIMAL: &str = "[0-9][0-9_]*(\\.[0-9]+)?";
 const TIME_UNIT: &str =
-    "ns|us|µs|ms|s|sec|secs|second|seconds|m|min|mins|minute|minutes|h|hour|hours|d|day|days";
-const PERIOD: &str = "s|sec|second|m|min|minute|h|hour|d|day";
+    "ns|us|µs|μs|ms|s|sec|secs|second|seconds|m|min|mins|minute|minutes|h|hour|hours|d|day|days";
+/// A rate is per one of them: they have no plural.
+const PERIOD: &str = "us|ms|s|sec|second|m|min|minute|h|hour|d|day";
 const SIZE_UNIT: &str = "B|kB|KB|MB|GB|KiB|MiB|GiB|k|K|M|G|Ki|Mi|Gi";
 
 /// Longer texts are no times; it also keeps every sum below from overflowing.
@@ -273,12 +274,10 @@ fn rate(text: &str) -> Option<Rate> {
     }
     let calls = calls.replace('_', "").parse().ok()?;
     let period = period.trim();
-    let period = match unit_of_time(period) {
-        // A rate has a name for a period, and no plural.
-        Some(nanoseconds) if !period.ends_with("ns") && !period.contains("secs") => {
-            Duration::from_nanos(u64::try_from(nanoseconds).ok()?)
-        }
-        _ => duration(period)?,
+    let named = PERIOD.split('|').any(|named| named == period);
+    let period = match unit_of_time(period).filter(|_| named) {
+        Some(nanoseconds) => Duration::from_nanos(u64::try_from(nanoseconds).ok()?),
+        None => duration(period).filter(|period| !period.is_zero())?,
     };
     Some(Rate { calls, period })
 }
