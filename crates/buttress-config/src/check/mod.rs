@@ -4,6 +4,7 @@
 //! and values of which each is fine, and which don't fit together.
 
 mod backoff;
+mod host;
 mod known;
 mod mentions;
 mod queues;

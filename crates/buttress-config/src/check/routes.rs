@@ -1,8 +1,9 @@
 //! Routes that cannot be read, and routes that no request will ever take.
 
+use super::host;
 use crate::problem::Reporter;
 use crate::routes::{Match, Routes, TemplateError, host_holds};
-use crate::settings::{MatchSettings, RouteSettings, Settings};
+use crate::settings::{MatchSettings, RouteSettings, Settings, similar_method};
 use crate::source::{At, Span};
 use http::Method;
 use http::uri::PathAndQuery;
@@ -91,10 +92,12 @@ fn contradictions(matching: &At<MatchSettings>, report: &mut Reporter) {
         of_path(path, report);
     }
     if let Some(host) = &matching.host
-        && !is_host(host)
+        && let Err(why) = host::check(host)
     {
-        let what = "a host is a name such as \"api.example.com\", or \"*.example.com\"";
-        never(report, "host", host.span(), what);
+        never(report, "host", host.span(), why);
+    }
+    if let Some(methods) = &matching.method {
+        of_methods(methods, report);
     }
     if matching.grpc.is_some()
         && let Some(methods) = &matching.method
@@ -118,6 +121,28 @@ fn contradictions(matching: &At<MatchSettings>, report: &mut Reporter) {
             _ => continue,
         };
         hardly(report, "header", span, why);
+    }
+}
+
+/// No methods at all, and those that are probably another one.
+fn of_methods(methods: &At<Vec<At<Method>>>, report: &mut Reporter) {
+    // What could not be read is no longer in the list.
+    if methods.is_empty() && !report.is_unread(methods.span(), "") {
+        report.field("method", |report| {
+            let what = "is an empty list, which no method is in: a route for every method has none";
+            report.error(methods.span(), what);
+        });
+    }
+    for (index, method) in methods.iter().enumerate() {
+        if let Some(meant) = similar_method(method.as_str()) {
+            let index = report.number(method.span(), index);
+            report.field("method", |report| {
+                report.item(index, |report| {
+                    let what = format!("is {:?}, which is hardly a method", method.as_str());
+                    report.warning(method.span(), what).meant(Some(meant));
+                });
+            });
+        }
     }
 }
 
@@ -147,12 +172,6 @@ fn hardly(report: &mut Reporter, name: &str, span: Span, why: &str) {
     report.field(name, |report| {
         report.warning(span, format!("hardly ever matches: {why}"));
     });
-}
-
-fn is_host(host: &str) -> bool {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-._:[]*".contains(c);
-    let star = host.strip_prefix("*.").unwrap_or(host).contains('*');
-    !host.is_empty() && !star && host.chars().all(fits)
 }
 
 /// Whether it is `application/grpc`, or that with a format as in `application/grpc+proto`.

@@ -19,6 +19,7 @@ pub(super) fn check(settings: &Settings, report: &mut Reporter) {
             defaults = known::server(own, own.span(), &defaults, report);
             report.field("defaults", |report| {
                 waiting::of_server(settings, &defaults, own.span(), report);
+                deadline_fits(own, &defaults, own.span(), report);
             });
         }
         for (index, route) in settings.routes().iter().enumerate() {
@@ -27,6 +28,7 @@ pub(super) fn check(settings: &Settings, report: &mut Reporter) {
             report.field("route", |report| {
                 report.item(index, |report| {
                     waiting::of_server(settings, &policies, route.span(), report);
+                    deadline_fits(&route.policies, &policies, route.span(), report);
                 });
             });
         }
@@ -49,6 +51,7 @@ pub(super) fn check(settings: &Settings, report: &mut Reporter) {
                 }
                 window_fits(&policies, span, report);
                 attempts_end(&policies, span, report);
+                hedge_comes(&policies, span, report);
             });
         });
     }
@@ -193,6 +196,67 @@ fn attempts_end(policies: &UpstreamSettings, stack: Span, report: &mut Reporter)
             report.warning(span, what);
         });
     }
+}
+
+/// A timeout that the deadline is always before says nothing. It is said where one of them is the
+/// stack's own.
+fn deadline_fits(
+    own: &ServerPolicies,
+    policies: &ServerPolicies,
+    stack: Span,
+    report: &mut Reporter,
+) {
+    let (Some(deadline), Some(timeout)) = (
+        on(policies.deadline.as_ref()),
+        on(policies.timeout.as_ref()),
+    ) else {
+        return;
+    };
+    let (deadline, timeout) = (&deadline.at_most, &timeout.headers);
+    let (path, span) = match (&own.timeout, &own.deadline) {
+        (Some(_), _) => place([("timeout", timeout.span())], stack),
+        (None, Some(_)) => place([("deadline", deadline.span())], stack),
+        (None, None) => return,
+    };
+    if **deadline >= **timeout {
+        return;
+    }
+    report.below(path, |report| {
+        let default = if deadline.is_written() {
+            ""
+        } else {
+            " by default"
+        };
+        let (deadline, timeout) = (Time(**deadline), Time(**timeout));
+        let what = format!(
+            "lets the work take {timeout}, but the deadline ends every call after {deadline}{default}"
+        );
+        report.warning(span, what);
+    });
+}
+
+/// A copy that would be sent when the first call is over is never sent.
+fn hedge_comes(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) {
+    let Some(after) = on(policies.hedge.as_ref()).and_then(|hedge| hedge.after.as_ref()) else {
+        return;
+    };
+    let each = on(policies.attempt_timeout.as_ref()).map(|each| ("attempt", each));
+    let call = on(policies.timeout.as_ref()).map(|call| ("call", call));
+    let shortest = [each, call].into_iter().flatten();
+    let Some((which, time)) = shortest.min_by_key(|(_, timeout)| *timeout.headers) else {
+        return;
+    };
+    if **after < *time.headers {
+        return;
+    }
+    let (path, span) = place([("hedge.after", after.span())], stack);
+    report.below(path, |report| {
+        let (after, time) = (Time(**after), Time(*time.headers));
+        let what = format!(
+            "sends a copy of a call that has been out for {after}, and each {which} is over after {time}"
+        );
+        report.warning(span, what);
+    });
 }
 
 /// A window in which a call that hangs is seen once at most says nothing about a rate.

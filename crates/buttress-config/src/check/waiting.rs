@@ -59,8 +59,9 @@ impl Bound<'_> {
     /// Whether there is time left after the queues.
     fn check(&self, queues: &[Queue<'_>], place: Place<'_>, report: &mut Reporter) -> bool {
         let time = **self.time;
+        let enforced = queues.iter().filter(|queue| !queue.shadow);
         let (too_long, others): (Vec<Queue<'_>>, Vec<_>) =
-            queues.iter().partition(|queue| queue.longest >= time);
+            enforced.partition(|queue| queue.longest >= time);
         for queue in &too_long {
             self.too_long(queue, place, report);
         }

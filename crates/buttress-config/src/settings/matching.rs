@@ -91,6 +91,16 @@ const USUAL: [&str; 9] = [
     "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "CONNECT", "PATCH", "TRACE",
 ];
 
+/// The usual method from which this one differs in a letter, or in two that changed places.
+pub(crate) fn similar_method(method: &str) -> Option<&'static str> {
+    let capital = method.to_ascii_uppercase();
+    let differs_little = |usual: &&str| strsim::osa_distance(usual, &capital) == 1;
+    if USUAL.contains(&method) {
+        return None;
+    }
+    USUAL.into_iter().find(differs_little)
+}
+
 impl Setting for HeadersWanted {
     fn read(node: &At<Node>, report: &mut Reporter) -> Option<Self> {
         let Node::Table(table) = &**node else {

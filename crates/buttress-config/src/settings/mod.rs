@@ -45,6 +45,7 @@ pub use limit::{
     AimdSettings, AlgorithmSettings, BoundsSettings, Gradient2Settings, LatencyQuantileSettings,
     VegasSettings,
 };
+pub(crate) use matching::similar_method;
 pub use matching::{HeadersWanted, MatchSettings};
 pub use named::Named;
 pub use names::{HeaderName, PolicyName};

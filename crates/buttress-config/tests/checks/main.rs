@@ -61,6 +61,12 @@ fn fields_of_the_application_are_left_alone() {
         "x-mine = 1\n[server]\nx-more = { anything = [1, 2] }\n[upstream.some]\nx-url = 'http://a'\n",
     );
     refused("mine = 1\n", "mine is not a field that there is here");
+    // But what the file gives names to may be called that.
+    fine("[policy.x-pool]\nbulkhead = 4\n[upstream.x-ray]\nuse = 'x-pool'\n");
+    refused(
+        "[policy.x-pool]\nbulkhead = 4\n[upstream.x-ray]\nuse = 'x-lake'\n[policy.x-lake]\nbulkhead = 4\n",
+        "policy.x-pool is used by no route and no upstream",
+    );
 }
 
 #[test]

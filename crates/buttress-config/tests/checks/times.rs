@@ -380,6 +380,82 @@ fn a_breaker_sees_two_timeouts_in_its_window() {
 }
 
 #[test]
+fn a_breaker_that_looks_at_no_rates_needs_no_window() {
+    let upstream = |rates: &str| {
+        format!(
+            "[upstream.u]\nattempt_timeout = '2s'\ncircuit_breaker = {{ time_window = '3s', {rates} }}\n"
+        )
+    };
+    fine(&upstream("failure_rate = false"));
+    for rates in [
+        "",
+        "failure_rate = false, slow_calls = { duration = '1s', rate = 0.5 }",
+    ] {
+        refused(
+            &upstream(rates),
+            "upstream.u.circuit_breaker.time_window makes the breaker's window of 3s",
+        );
+    }
+}
+
+#[test]
+fn nobody_waits_in_a_queue_in_shadow() {
+    let route = |shadow: bool| {
+        format!(
+            "[[server.route]]\nmatch = {{}}\ndeadline = '1s'\n\
+             bulkhead = {{ limit = 1, waiting_room = {{ places = 9, longest_wait = '2s' }}, shadow = {shadow} }}\n"
+        )
+    };
+    fine(&route(true));
+    refused(
+        &route(false),
+        "server.route[0].bulkhead.waiting_room.longest_wait is 2s",
+    );
+}
+
+#[test]
+fn a_timeout_that_comes_after_the_deadline_is_warned_of() {
+    let route = |policies: &str| format!("[[server.route]]\nmatch = {{}}\n{policies}\n");
+    fine(&route("deadline = '2s'\ntimeout = '2s'"));
+    fine(&route("deadline = false\ntimeout = '1h'"));
+    warned(
+        &route("deadline = '2s'\ntimeout = '3s'"),
+        "server.route[0].timeout lets the work take 3s, but the deadline ends every call after 2s",
+    );
+    warned(
+        &route("timeout = '1m'"),
+        "server.route[0].timeout lets the work take 1m, but the deadline ends every call after 30s by default",
+    );
+    // Once, where it is said.
+    let defaults = "[server.defaults]\ntimeout = '3s'\n";
+    warned(
+        &format!("{}{defaults}deadline = '2s'\n", route("")),
+        "server.defaults.timeout lets the work take 3s",
+    );
+    warned(
+        &format!("{}{defaults}", route("deadline = '2s'")),
+        "server.route[0].deadline lets the work take 3s",
+    );
+}
+
+#[test]
+fn a_hedge_that_never_comes_is_hardly_meant() {
+    let upstream = |after: &str, rest: &str| {
+        format!("[upstream.u]\nattempt_timeout = '1s'\n{rest}\nhedge = '{after}'\n")
+    };
+    fine(&upstream("999ms", ""));
+    warned(
+        &upstream("1s", ""),
+        "upstream.u.hedge.after sends a copy of a call that has been out for 1s, and each attempt is over after 1s",
+    );
+    let call = "[upstream.u]\nattempt_timeout = false\ntimeout = '2s'\nhedge = '3s'\n";
+    warned(
+        call,
+        "upstream.u.hedge.after sends a copy of a call that has been out for 3s, and each call is over after 2s",
+    );
+}
+
+#[test]
 fn a_retry_that_never_comes_is_hardly_meant() {
     let text = "[upstream.u]\nattempt_timeout = false\n";
     let document = Document::parse("test.toml", text, Format::Toml).unwrap();
