@@ -285,6 +285,30 @@ fn a_file_has_bounds() {
     assert!(!refused(&deep("[", "]"), Format::Yaml).is_empty());
 }
 
+/// Also if the bound is inside of a character.
+#[test]
+fn a_file_that_is_too_long_is_refused_for_that() {
+    let path = std::env::temp_dir().join(format!("buttress-long-{}.toml", std::process::id()));
+    let load = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        let problems = Document::load(&path).map(drop).unwrap_err().to_string();
+        std::fs::remove_file(&path).unwrap();
+        problems
+    };
+    let long = "ä".repeat(LONGEST_FILE / 2 + 1);
+    assert!(!long.is_char_boundary(LONGEST_FILE + 1));
+    let problems = load(long.as_bytes());
+    assert!(
+        problems.contains("the file cannot be read: it has more than 4194304 bytes"),
+        "{problems}"
+    );
+    let problems = load(b"# \xff\n");
+    assert!(
+        problems.contains("it is not UTF-8: byte 3 begins no character"),
+        "{problems}"
+    );
+}
+
 #[test]
 fn a_file_that_is_not_there_is_a_problem_of_the_file() {
     let problems = Document::load("does/not/exist.toml".as_ref()).unwrap_err();
