@@ -17,8 +17,12 @@ pub(super) fn server(
     report: &Reporter,
 ) -> ServerPolicies {
     let mut known = policies.or(others);
-    if report.is_unread(stack, "deadline") {
+    if report.is_unread(stack, "deadline") || has_unread(known.deadline.as_ref(), "at_most", report)
+    {
         known.deadline = None;
+    }
+    if report.is_unread(stack, "timeout") || has_unread(known.timeout.as_ref(), "headers", report) {
+        known.timeout = None;
     }
     known
 }
@@ -27,10 +31,10 @@ pub(super) fn server(
 pub(super) fn upstream(upstream: &At<UpstreamSettings>, report: &Reporter) -> UpstreamSettings {
     let mut known = upstream.effective();
     let unread = |name| report.is_unread(upstream.span(), name);
-    if unread("timeout") {
+    if unread("timeout") || has_unread(known.timeout.as_ref(), "headers", report) {
         known.timeout = None;
     }
-    if unread("attempt_timeout") {
+    if unread("attempt_timeout") || has_unread(known.attempt_timeout.as_ref(), "headers", report) {
         known.attempt_timeout = None;
     }
     let retry = known.retry.as_ref();
@@ -42,6 +46,11 @@ pub(super) fn upstream(upstream: &At<UpstreamSettings>, report: &Reporter) -> Up
         known.circuit_breaker = None;
     }
     known
+}
+
+/// Whether something else stands in for this field of a policy.
+fn has_unread<T>(policy: Option<&At<T>>, field: &'static str, report: &Reporter) -> bool {
+    policy.is_some_and(|policy| report.is_unread(policy.span(), field))
 }
 
 fn retry_is(retry: &At<Switch<RetrySettings>>, report: &Reporter) -> bool {

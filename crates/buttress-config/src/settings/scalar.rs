@@ -1,6 +1,6 @@
 //! Numbers, texts, and lists of them.
 
-use super::setting::{Definitions, Setting, instead, may_be_empty, prose};
+use super::setting::{Definitions, Setting, may_be_empty, prose, replace};
 use crate::problem::Reporter;
 use crate::source::{At, Node, Span};
 use serde_json::{Value, json};
@@ -28,8 +28,12 @@ macro_rules! whole_numbers {
                 Value::from(*self)
             }
 
+            fn stand_in() -> Option<Self> {
+                Some(100)
+            }
+
             fn forget(&mut self, path: &str) -> bool {
-                path.is_empty() && instead(self, 100)
+                replace(self, path)
             }
         }
     )+};

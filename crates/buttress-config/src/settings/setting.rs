@@ -25,9 +25,14 @@ pub(crate) trait Setting: Sized {
         None
     }
 
+    /// Something that fits nearly everywhere, for what is required and makes no sense: so that what
+    /// stands beside it can be looked at as well.
+    fn stand_in() -> Option<Self> {
+        None
+    }
+
     /// Leaves out the field of that path, or the smallest table with it that can be left out. What
-    /// cannot be left out becomes something that fits nearly everywhere, so that what stands beside
-    /// it can be looked at. Returns whether something was done.
+    /// cannot be left out becomes its [stand-in](Self::stand_in). Returns whether something was done.
     fn forget(&mut self, path: &str) -> bool {
         let _ = path;
         false
@@ -166,13 +171,13 @@ pub(crate) fn read_required<T: Setting>(
         report.field(name, |report| {
             report.error(span, "is missing");
         });
-        return None;
+        report.leave_unread(span, name);
     }
-    read_optional(table, name, span, report)
+    let read = read_optional(table, name, span, report);
+    read.or_else(|| T::stand_in().map(At::new))
 }
 
-/// The same, where more can be said about what stands beside it: what is read is nothing then, and
-/// stands nowhere.
+/// The same, where nothing may stand in: what is read is the default then, and stands nowhere.
 pub(crate) fn read_expected<T: Setting + Default>(
     table: &Table,
     name: &'static str,
@@ -237,11 +242,15 @@ fn joined(name: &str, path: &str) -> String {
     }
 }
 
-/// Puts a value in the place of one that makes no sense. Returns whether it is another one.
-pub(crate) fn instead<T: PartialEq>(value: &mut T, other: T) -> bool {
-    let changed = *value != other;
-    *value = other;
-    changed
+/// Puts the stand-in in the place of a value. Returns whether it is another one.
+pub(crate) fn replace<T: Setting + PartialEq>(value: &mut T, path: &str) -> bool {
+    match T::stand_in().filter(|_| path.is_empty()) {
+        Some(other) if *value != other => {
+            *value = other;
+            true
+        }
+        _ => false,
+    }
 }
 
 /// What is left of a path below a field, if it goes through there.

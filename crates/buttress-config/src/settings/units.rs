@@ -1,7 +1,7 @@
 //! Times, rates, sizes and shares, as people write them.
 
 use super::scalar::text_schema;
-use super::setting::{Definitions, Setting, instead};
+use super::setting::{Definitions, Setting, replace};
 use crate::problem::Reporter;
 use crate::source::{At, Node};
 use serde_json::{Value, json};
@@ -46,8 +46,13 @@ impl Setting for Duration {
         Value::from(Time(*self).to_string())
     }
 
+    /// Short, since most times that are wrong are too long for others.
+    fn stand_in() -> Option<Self> {
+        Some(Self::from_millis(10))
+    }
+
     fn forget(&mut self, path: &str) -> bool {
-        path.is_empty() && instead(self, Self::from_millis(10))
+        replace(self, path)
     }
 }
 
@@ -77,9 +82,14 @@ impl Setting for Rate {
         Value::from(self.to_string())
     }
 
+    /// Often, since costs and bursts must fit into it.
+    fn stand_in() -> Option<Self> {
+        let (calls, period) = (1_000_000, Duration::from_secs(1));
+        Some(Self { calls, period })
+    }
+
     fn forget(&mut self, path: &str) -> bool {
-        let period = Duration::from_secs(1);
-        path.is_empty() && instead(self, Self { calls: 100, period })
+        replace(self, path)
     }
 }
 

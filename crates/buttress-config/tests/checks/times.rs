@@ -334,6 +334,11 @@ fn nothing_is_said_about_times_that_could_not_be_read() {
         "[upstream.u]\ntimeout = '6s'\nattempt_timeout = 'short'\nretry = 3\n",
         "[upstream.u]\ntimeout = '6s'\nattempt_timeout = '3s'\nretry = { attempts = 'two' }\n",
         "[upstream.u]\nattempt_timeout = '20s'\ntimeout = '1m'\nretry = 2\ncircuit_breaker = { time_window = 'wide' }\n",
+        "[upstream.u]\ntimeout = { headers = 'long', idle_body = '1s' }\nattempt_timeout = '12s'\n",
+        "[upstream.u]\ntimeout = { idle_body = '1s' }\nattempt_timeout = '12s'\n",
+        "[upstream.u]\ntimeout = '6s'\nattempt_timeout = { headers = 'short' }\nretry = 3\n",
+        "[server.defaults]\ntimeout = 'long'\ndeadline = '1ms'\n",
+        "[server.defaults]\ndeadline = { at_most = 'far' }\ntimeout = '40s'\n",
         "[server.defaults]\ndeadline = 'far'\n[[server.route]]\nmatch = {}\n\
          rate_limit = { rate = '5/s', wait_at_most = '40s' }\n",
         "[[server.route]]\nmatch = { path = '/', method = 'get' }\n[[server.route]]\nmatch = { path = '/' }\n",
