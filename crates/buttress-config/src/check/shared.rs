@@ -130,4 +130,4 @@ impl<'a> Names<'a> {
     }
 }
 
-const MOST_COMPARISONS: usize = 100_000;
+const MOST_COMPARISONS: usize = 20_000;
