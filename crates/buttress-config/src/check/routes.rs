@@ -129,20 +129,29 @@ fn of_methods(methods: &At<Vec<At<Method>>>, report: &mut Reporter) {
     // What could not be read is no longer in the list.
     if methods.is_empty() && !report.is_unread(methods.span(), "") {
         report.field("method", |report| {
-            let what = "is an empty list, which no method is in: a route for every method has none";
-            report.error(methods.span(), what);
+            let allowed = "one at least, or left out for every method";
+            report
+                .error(methods.span(), "is an empty list")
+                .must_be(allowed);
         });
     }
     for (index, method) in methods.iter().enumerate() {
-        if let Some(meant) = similar_method(method.as_str()) {
-            let index = report.number(method.span(), index);
-            report.field("method", |report| {
-                report.item(index, |report| {
-                    let what = format!("is {:?}, which is hardly a method", method.as_str());
-                    report.warning(method.span(), what).meant(Some(meant));
-                });
-            });
-        }
+        let Some(meant) = similar_method(method.as_str()) else {
+            continue;
+        };
+        let warn = |report: &mut Reporter| {
+            let what = format!("is {:?}, which is hardly a method", method.as_str());
+            report.warning(method.span(), what).meant(Some(meant));
+        };
+        let index = report.number(method.span(), index);
+        report.field("method", |report| {
+            // One alone needs no list.
+            if method.span() == methods.span() {
+                warn(report);
+            } else {
+                report.item(index, warn);
+            }
+        });
     }
 }
 

@@ -135,6 +135,10 @@ fn a_method_that_is_nearly_another_is_hardly_meant() {
         let warning = document.warnings().iter().next().unwrap();
         assert_eq!(warning.did_you_mean.as_deref(), Some(meant));
     }
+    warned(
+        &route("'PSOT'"),
+        "server.route[0].match.method is \"PSOT\", which is hardly a method",
+    );
     for method in [
         "PURGE", "PROPFIND", "MERGE", "MOVE", "LOCK", "REPORT", "QUERY", "M-SEARCH", "FETCH",
     ] {
