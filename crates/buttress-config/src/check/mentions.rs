@@ -36,7 +36,9 @@ impl<'a> Mentions<'a> {
                 "policy" => mentions.name(node),
                 "server" => mentions.server(node),
                 "upstream" => mentions.stacks(node, UpstreamSettings::names()),
-                other if nearest(other, &["policy"]).is_some() => mentions.name(node),
+                other if is_table(node) && nearest(other, &["policy"]).is_some() => {
+                    mentions.name(node);
+                }
                 _ => mentions.texts(node),
             }
         }
@@ -45,13 +47,18 @@ impl<'a> Mentions<'a> {
 
     /// Whether there may be a policy of that name.
     pub(super) fn may_have(&self, name: &str) -> bool {
-        self.policies.contains(name) || self.words.is_some()
+        self.policies.contains(name) || self.is_elsewhere(name)
     }
 
     /// Whether the policy of that name may be used, as far as that cannot be said.
     pub(super) fn may_use(&self, name: &str) -> bool {
-        let in_text = |words: &HashMap<&str, usize>| words.get(name).is_none_or(|count| *count > 1);
-        self.unknown || self.uses.contains(name) || self.words.as_ref().is_some_and(in_text)
+        self.unknown || self.uses.contains(name) || self.is_elsewhere(name)
+    }
+
+    /// Whether a name that is there once may be there again, where the syntax is broken.
+    fn is_elsewhere(&self, name: &str) -> bool {
+        let words = self.words.as_ref();
+        words.is_some_and(|words| words.get(name).is_none_or(|count| *count > 1))
     }
 
     fn name(&mut self, policies: &'a At<Node>) {
@@ -122,6 +129,10 @@ fn all(node: &Node) -> impl Iterator<Item = (&At<String>, &At<Node>)> {
         _ => None,
     };
     table.into_iter().flat_map(Table::iter)
+}
+
+const fn is_table(node: &Node) -> bool {
+    matches!(node, Node::Table(_))
 }
 
 fn is_list_of_text(node: &Node) -> bool {

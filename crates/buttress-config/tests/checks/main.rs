@@ -188,6 +188,20 @@ fn a_policy_that_cannot_be_read_is_one_of_that_name() {
 }
 
 #[test]
+fn a_name_that_there_is_not_is_found_where_the_syntax_is_broken() {
+    let file = "[policy.pool]\nbulkhead = 4\n[server.defaults]\ndeadline = = '1s'\n";
+    let wrong = wrong(&format!(
+        "{file}[upstream.u]\nuse = ['pool', 'lake', 'open']\n[policy.open\n"
+    ));
+    let names: Vec<_> = wrong
+        .iter()
+        .filter(|wrong| wrong.contains("policy of that name"))
+        .collect();
+    assert_eq!(names.len(), 1, "{wrong:#?}");
+    assert!(names[0].contains("\"lake\""), "{wrong:#?}");
+}
+
+#[test]
 fn names_are_counted_as_they_stand() {
     refused(
         "[policy.pool]\nbulkhead = 4\n[upstream.u]\nuse = ['pool', 'lake']\n",
