@@ -6,6 +6,8 @@
 )]
 
 mod builders;
+mod derived;
+mod queues;
 mod routes;
 mod times;
 

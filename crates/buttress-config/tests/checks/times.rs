@@ -2,7 +2,6 @@
 
 use super::{fine, refused, warned, wrong};
 use buttress_config::{Document, Format, Severity};
-use proptest::prelude::*;
 
 #[test]
 fn attempts_and_waits_must_fit_into_the_call() {
@@ -109,113 +108,6 @@ fn no_wait_is_longer_than_the_longest_that_is_worth_it() {
 }
 
 #[test]
-fn queues_in_front_of_each_attempt_are_warned_of() {
-    let upstream = |timeout: &str, shadow: bool| {
-        format!(
-            "[policy.p]\npace = {{ rate = '9/s', waiting_room = {{ places = 9, longest_wait = '50ms' }} }}\n\
-             [upstream.u]\ntimeout = '{timeout}'\nattempt_timeout = '1s'\nuse = 'p'\n\
-             rate_limit = {{ rate = '9/s', wait_at_most = '200ms', shadow = {shadow} }}\n\
-             retry = {{ attempts = 2, backoff = {{ constant = '100ms' }} }}\n"
-        )
-    };
-    fine(&upstream("2600ms", false));
-    warned(
-        &upstream("2599ms", false),
-        "upstream.u.retry.attempts lets 2 attempts, with up to 250ms in queues before each, take 2s600ms",
-    );
-    // In shadow, nobody waits.
-    fine(&upstream("2200ms", true));
-}
-
-/// What a file with this upstream comes to: whether it retries, and how long an attempt takes.
-fn effective(upstream: &str) -> (bool, u64) {
-    let text = format!("[upstream.u]\n{upstream}\n");
-    fine(&text);
-    let document = Document::parse("test.toml", &text, Format::Toml).unwrap();
-    let policies = document.settings().effective_upstream("u").unwrap();
-    let each = policies.attempt_timeout.as_deref().unwrap().on().unwrap();
-    let retries = policies
-        .retry
-        .as_deref()
-        .is_some_and(|it| it.on().is_some());
-    (retries, each.headers.as_millis().try_into().unwrap())
-}
-
-#[test]
-fn an_attempt_that_nothing_is_said_of_has_its_share_of_a_shorter_call() {
-    for (upstream, retries, milliseconds) in [
-        ("", true, 2_500),
-        ("timeout = '1m'", true, 2_500),
-        ("timeout = '7650ms'", true, 2_500),
-        ("timeout = '7s'", true, 2_283),
-        ("timeout = '2s'", true, 616),
-        ("timeout = '1s'", true, 283),
-        // Shorter calls are made once.
-        ("timeout = '999ms'", false, 999),
-        ("timeout = '1ms'", false, 1),
-        ("timeout = '2s'\nretry = false", false, 2_000),
-        ("timeout = '3s'\nretry = 1", true, 2_500),
-        ("timeout = '2s'\nhedge = '50ms'", false, 2_000),
-        ("timeout = '300ms'\nretry = 2", true, 125),
-        ("retry = 5", true, 1_850),
-        (
-            "timeout = '2s'\nretry = { attempts = 2, backoff = { constant = '1s' } }",
-            true,
-            500,
-        ),
-        // So much that a breaker sees two of them in its window.
-        ("circuit_breaker = { time_window = '3s' }", true, 1_500),
-        ("timeout = false", true, 2_500),
-        ("timeout = '500ms'\nattempt_timeout = '100ms'", true, 100),
-    ] {
-        assert_eq!(effective(upstream), (retries, milliseconds), "{upstream}");
-    }
-}
-
-#[test]
-fn attempts_for_which_the_waits_leave_no_time_are_refused_for_the_waits() {
-    refused(
-        "[upstream.u]\ntimeout = '100ms'\nretry = 3\n",
-        "upstream.u.retry.attempts leaves no time for 3 attempts: the waits between them take up to 150ms, and the whole call 100ms",
-    );
-    refused(
-        "[upstream.u]\ntimeout = '2s'\nretry = { backoff = { constant = '1s' } }\n",
-        "upstream.u.timeout leaves no time for 3 attempts: the waits between them take up to 2s",
-    );
-}
-
-#[test]
-fn a_default_that_does_not_fit_is_said_to_be_one() {
-    refused(
-        "[upstream.u]\ntimeout = '500ms'\nattempt_timeout = '200ms'\n",
-        "upstream.u.attempt_timeout lets 3 attempts of 200ms and the waits between them take 750ms, \
-         which is longer than the whole call: it may take 500ms (3 attempts are the default, and `retry` says another number)",
-    );
-}
-
-proptest! {
-    #[test]
-    fn an_attempt_that_nothing_is_said_of_fits_if_there_is_time_for_it(
-        call in 1_u64..20_000,
-        attempts in 1_u32..11,
-        wait in 1_u64..3_000,
-    ) {
-        let text = format!(
-            "[upstream.u]\ntimeout = '{call}ms'\nretry = {{ attempts = {attempts}, backoff = {{ constant = '{wait}ms' }} }}\n"
-        );
-        let wrong = wrong(&text);
-        let retries = u64::from(attempts) - 1;
-        // At least a millisecond for each.
-        if attempts == 1 || retries * wait + u64::from(attempts) <= call {
-            prop_assert_eq!(wrong, Vec::<String>::new());
-        } else {
-            prop_assert_eq!(wrong.len(), 1);
-            prop_assert!(wrong[0].contains("leaves no time for"), "{:?}", wrong);
-        }
-    }
-}
-
-#[test]
 fn an_attempt_is_no_longer_than_the_call() {
     let upstream = |each: &str| {
         format!("[upstream.u]\ntimeout = '2s'\nattempt_timeout = '{each}'\nretry = false\n")
@@ -225,96 +117,6 @@ fn an_attempt_is_no_longer_than_the_call() {
         &upstream("2001ms"),
         "upstream.u.attempt_timeout lets an attempt take 2s1ms",
     );
-}
-
-#[test]
-fn a_queue_is_shorter_than_the_deadline() {
-    let route = |policy: &str| {
-        format!(
-            "[server.defaults]\ndeadline = '1s'\n[[server.route]]\nmatch = {{ path = '/' }}\n{policy}\n"
-        )
-    };
-    let room = |kind: &str, rest: &str, wait: &str| {
-        route(&format!(
-            "{kind} = {{ {rest} waiting_room = {{ places = 1, longest_wait = '{wait}' }} }}"
-        ))
-    };
-    for (kind, rest) in [
-        ("bulkhead", "limit = 1,"),
-        ("adaptive_limit", ""),
-        ("pace", "rate = '5/s',"),
-    ] {
-        fine(&room(kind, rest, "999ms"));
-        let path = format!("server.route[0].{kind}.waiting_room.longest_wait is 1s");
-        refused(&room(kind, rest, "1s"), &path);
-    }
-    fine(&route(
-        "rate_limit = { rate = '5/s', wait_at_most = '999ms' }",
-    ));
-    refused(
-        &route("rate_limit = { rate = '5/s', wait_at_most = '1s' }"),
-        "server.route[0].rate_limit.wait_at_most is 1s",
-    );
-}
-
-#[test]
-fn a_shared_queue_is_shorter_than_the_deadline_of_each_that_uses_it() {
-    let file = |deadline: &str| {
-        format!(
-            "[policy.pool.bulkhead]\nlimit = 4\nwaiting_room = {{ places = 9, longest_wait = '1s' }}\n\
-             [[server.route]]\nmatch = {{ path = '/' }}\nuse = ['pool']\ndeadline = '{deadline}'\n"
-        )
-    };
-    fine(&file("1001ms"));
-    refused(
-        &file("1s"),
-        "server.route[0].use names \"pool\", in which calls wait for up to 1s",
-    );
-}
-
-#[test]
-fn a_queue_before_an_upstream_is_shorter_than_the_call() {
-    let upstream = |wait: &str| {
-        format!(
-            "[upstream.u]\ntimeout = '8s'\n\
-             bulkhead = {{ limit = 4, waiting_room = {{ places = 9, longest_wait = '{wait}' }} }}\n"
-        )
-    };
-    warned(&upstream("7s"), "upstream.u.timeout lets 3 attempts");
-    refused(
-        &upstream("8s"),
-        "upstream.u.bulkhead.waiting_room.longest_wait is 8s",
-    );
-}
-
-#[test]
-fn queues_in_which_a_request_waits_in_turn_are_together_shorter_than_the_deadline() {
-    let route = |shared: &str, own: &str| {
-        format!(
-            "[policy.pool]\nbulkhead = {{ limit = 4, waiting_room = {{ places = 9, longest_wait = '{shared}' }} }}\n\
-             [[server.route]]\nmatch = {{ path = '/' }}\nuse = 'pool'\ndeadline = '1s'\n\
-             rate_limit = {{ rate = '5/s', wait_at_most = '300ms' }}\n\
-             pace = {{ rate = '5/s', waiting_room = {{ places = 9, longest_wait = '{own}' }} }}\n"
-        )
-    };
-    fine(&route("300ms", "399ms"));
-    refused(
-        &route("300ms", "400ms"),
-        "server.route[0].pace.waiting_room.longest_wait is 400ms, with which calls wait in all the queues in turn for up to 1s",
-    );
-    refused(
-        &route("699ms", "1ms"),
-        "server.route[0].use names \"pool\", in which calls wait for up to 699ms, with which calls wait in all the queues in turn for up to 1s",
-    );
-    // One that is too long alone is said to be, and no more if the others are fine.
-    refused(
-        &route("300ms", "1s"),
-        "server.route[0].pace.waiting_room.longest_wait is 1s",
-    );
-    let both = wrong(&route("700ms", "1s"));
-    assert_eq!(both.len(), 2, "{both:#?}");
-    assert!(both[0].contains("names \"pool\""), "{both:#?}");
-    assert!(both[1].contains("longest_wait is 1s"), "{both:#?}");
 }
 
 #[test]
@@ -346,23 +148,6 @@ fn nothing_is_said_about_times_that_could_not_be_read() {
         let wrong = wrong(text);
         assert_eq!(wrong.len(), 1, "{text}: {wrong:#?}");
     }
-}
-
-#[test]
-fn queues_before_an_upstream_are_together_shorter_than_the_call() {
-    let upstream = |wait: &str, shadow: bool| {
-        format!(
-            "[upstream.u]\ntimeout = '1s'\nattempt_timeout = '1s'\nretry = false\n\
-             bulkhead = {{ limit = 4, waiting_room = {{ places = 9, longest_wait = '500ms' }} }}\n\
-             rate_limit = {{ rate = '5/s', wait_at_most = '{wait}', shadow = {shadow} }}\n"
-        )
-    };
-    fine(&upstream("499ms", false));
-    fine(&upstream("500ms", true));
-    refused(
-        &upstream("500ms", false),
-        "upstream.u.bulkhead.waiting_room.longest_wait is 500ms, with which calls wait in all the queues in turn for up to 1s",
-    );
 }
 
 #[test]
@@ -401,21 +186,6 @@ fn a_breaker_that_looks_at_no_rates_needs_no_window() {
             "upstream.u.circuit_breaker.time_window makes the breaker's window of 3s",
         );
     }
-}
-
-#[test]
-fn nobody_waits_in_a_queue_in_shadow() {
-    let route = |shadow: bool| {
-        format!(
-            "[[server.route]]\nmatch = {{}}\ndeadline = '1s'\n\
-             bulkhead = {{ limit = 1, waiting_room = {{ places = 9, longest_wait = '2s' }}, shadow = {shadow} }}\n"
-        )
-    };
-    fine(&route(true));
-    refused(
-        &route(false),
-        "server.route[0].bulkhead.waiting_room.longest_wait is 2s",
-    );
 }
 
 #[test]
