@@ -128,7 +128,7 @@ fn explain_says_which_rule_applies_and_why() {
     assert!(text.contains("server.route[2] does not apply: its path is another one"));
     assert!(text.contains("server.route[3] does not apply: it would, but server.route[0]"));
 
-    let text = explain(&["get", "/users/me", "--host", "api.example.com"]);
+    let text = explain(&["GET", "/users/me", "--host", "api.example.com"]);
     assert!(text.starts_with("server.route[1] applies"), "{text}");
 
     let text = explain(&["GET", "/shop.Orders/Find", "--grpc"]);
@@ -144,6 +144,19 @@ fn explain_says_which_rule_applies_and_why() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn explain_takes_methods_as_they_are() {
+    let file = File::new("case.toml", ROUTES);
+    let output = run(&["explain", file.path(), "get", "/users/7"]);
+    assert!(output.status.success());
+    let note = "methods are case-sensitive: did you mean GET?";
+    assert!(err(&output).starts_with(note), "{}", err(&output));
+    let text = out(&output);
+    assert!(text.starts_with("server.route[3] applies"), "{text}");
+    let output = run(&["explain", file.path(), "purge", "/users/7"]);
+    assert_eq!(err(&output), "");
 }
 
 #[test]

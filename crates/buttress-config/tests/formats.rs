@@ -144,6 +144,67 @@ fn syntax_errors_of_json_are_found_where_they_are() {
     }
 }
 
+/// Some editors begin a file with it.
+#[test]
+fn a_byte_order_mark_in_front_says_nothing() {
+    let marked = |text: &str| format!("\u{feff}{text}");
+    assert_eq!(
+        read(&marked(TOML), Format::Toml).settings(),
+        read(&marked(JSON), Format::Json).settings()
+    );
+    #[cfg(feature = "yaml")]
+    assert_eq!(
+        read(&marked(YAML), Format::Yaml).settings(),
+        read(YAML, Format::Yaml).settings()
+    );
+    let twice = format!("\u{feff}\u{feff}{JSON}");
+    assert!(!refused(&twice, Format::Json).is_empty());
+    // Places are counted with it.
+    let found = first(&marked("{ \"serve\": {} }"), Format::Json);
+    assert!(found.starts_with("1:4 serve "), "{found}");
+}
+
+#[cfg(feature = "yaml")]
+#[test]
+fn numbers_of_yaml_to_other_bases_have_no_sign() {
+    let places =
+        |number: &str| format!("upstream: {{ u: {{ bulkhead: {{ limit: {number} }} }} }}\n");
+    for well in ["0x10", "0o20", "16", "+16"] {
+        let document = read(&places(well), Format::Yaml);
+        let upstream = document.settings().effective_upstream("u").unwrap();
+        let limit = upstream.bulkhead.as_deref().unwrap().on().unwrap().limit;
+        assert_eq!(*limit, 16, "{well}");
+    }
+    for bad in ["-0x10", "+0x10", "0x-10", "0x+10", "-0o20", "0xG"] {
+        let problems = refused(&places(bad), Format::Yaml);
+        let shown = problems.to_string();
+        assert!(shown.contains(&format!("is \"{bad}\"")), "{shown}");
+    }
+}
+
+/// As the manual says.
+#[test]
+fn of_a_broken_file_the_first_mistake_is_reported_and_in_toml_each() {
+    let json = "{ \"server\": { \"defaults\": { \"deadlin\": nothing } },\n \"server\" }";
+    assert_eq!(refused(json, Format::Json).len(), 1);
+    #[cfg(feature = "yaml")]
+    {
+        let yaml = "server: { defaults: { deadlin: 'open }\nupstream: [\n";
+        assert_eq!(refused(yaml, Format::Yaml).len(), 1);
+    }
+    let toml = "[server.defaults]\ntimeout = = '1s'\ndeadlin = '1s'\n[upstream.u]\nretry = \n";
+    let problems = refused(toml, Format::Toml);
+    let lines: Vec<_> = problems.iter().map(|problem| problem.line).collect();
+    assert_eq!(lines, [2, 2, 3, 5], "{problems}");
+    // Nor is a default taken for what could not be read.
+    let toml = "[upstream.u]\ntimeout = = '1m'\nattempt_timeout = '12s'\nretry = false\n";
+    assert!(
+        refused(toml, Format::Toml)
+            .iter()
+            .all(|problem| problem.line == 2)
+    );
+}
+
 #[test]
 fn what_is_twice_in_toml_is_refused() {
     assert!(first("[server]\n[server]\n", Format::Toml).starts_with("2:"));
@@ -222,6 +283,30 @@ fn a_file_has_bounds() {
     assert!(!refused(&deep("{\"a\":", "}"), Format::Json).is_empty());
     #[cfg(feature = "yaml")]
     assert!(!refused(&deep("[", "]"), Format::Yaml).is_empty());
+}
+
+/// Also if the bound is inside of a character.
+#[test]
+fn a_file_that_is_too_long_is_refused_for_that() {
+    let path = std::env::temp_dir().join(format!("buttress-long-{}.toml", std::process::id()));
+    let load = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        let problems = Document::load(&path).map(drop).unwrap_err().to_string();
+        std::fs::remove_file(&path).unwrap();
+        problems
+    };
+    let long = "ä".repeat(LONGEST_FILE / 2 + 1);
+    assert!(!long.is_char_boundary(LONGEST_FILE + 1));
+    let problems = load(long.as_bytes());
+    assert!(
+        problems.contains("the file cannot be read: it has more than 4194304 bytes"),
+        "{problems}"
+    );
+    let problems = load(b"# \xff\n");
+    assert!(
+        problems.contains("it is not UTF-8: byte 3 begins no character"),
+        "{problems}"
+    );
 }
 
 #[test]

@@ -64,6 +64,7 @@ fn each_mistake_is_reported_at_its_place() {
         "3:12 server.defaults.deadline.at_most",
         "4:1 server.defaults.tiemout",
         "7:12 policy.pool.bulkhead.limit",
+        "9:9 policy.spare",
         "13:38 server.route[0].match.method",
         "14:8 server.route[0].use[0]",
         "17:18 server.route[1].match.path",
@@ -75,6 +76,7 @@ fn each_mistake_is_reported_at_its_place() {
         "27:74 server.route[3].adaptive_limit.max_keys",
         "30:9 server.route[4]",
         "34:19 upstream.payments.attempt_timeout",
+        "35:22 upstream.payments.retry.attempts",
         "35:22 upstream.payments.retry.attempts",
         "35:62 upstream.payments.retry.backoff.base",
         "36:9 upstream.payments.hedge",
@@ -132,6 +134,23 @@ fn a_file_with_a_million_mistakes_is_not_a_million_problems() {
     assert_eq!(problems.len(), 1_001);
     let first = problems.iter().next().unwrap();
     assert_eq!(first.what, "more problems than are shown: 19000");
+}
+
+/// To look for what each may be meant to be would take hours.
+#[test]
+fn thousands_of_names_that_there_are_not_are_refused_in_time() {
+    use std::fmt::Write;
+    let mut text = String::new();
+    for number in 0..3_000 {
+        writeln!(text, "[policy.the-policy-number-{number}]\nbulkhead = 1").unwrap();
+        writeln!(
+            text,
+            "[upstream.u{number}]\nuse = 'some-other-policy-{number}'"
+        )
+        .unwrap();
+    }
+    let problems = problems(&text);
+    assert_eq!(problems.len(), 1_001);
 }
 
 #[test]

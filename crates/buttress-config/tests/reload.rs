@@ -149,7 +149,7 @@ fn a_file_that_is_too_long_is_not_read_to_its_end() {
     file.set_len(1 << 40).unwrap();
     let problems = Rules::load(&path).unwrap_err().to_string();
     assert!(
-        problems.contains("the file has 4194305 bytes"),
+        problems.contains("it has more than 4194304 bytes"),
         "{problems}"
     );
 }

@@ -68,6 +68,7 @@ fn run(mut arguments: Parser) -> Result<(), Failure> {
         ["schema"] => print(&format!("{:#}\n", schema())),
         ["explain", file, method, path] => {
             let request = asked.request(method, path)?;
+            note_case(request.method());
             let document = load(file)?;
             let why = explain(document.settings(), &request);
             print(&why.map_err(|error| Failure::Bad(error.to_string()))?)
@@ -91,6 +92,21 @@ fn load(file: &str) -> Result<Document, Failure> {
     Ok(document)
 }
 
+/// Methods are told apart by case, in requests as in files.
+fn note_case(method: &Method) {
+    let capital = method.as_str().to_ascii_uppercase();
+    if capital != method.as_str() && USUAL.contains(&capital.as_str()) {
+        _ = writeln!(
+            std::io::stderr().lock(),
+            "methods are case-sensitive: did you mean {capital}?\n"
+        );
+    }
+}
+
+const USUAL: [&str; 9] = [
+    "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "CONNECT", "PATCH", "TRACE",
+];
+
 /// The request that is asked about.
 #[derive(Default)]
 struct Asked {
@@ -102,7 +118,7 @@ struct Asked {
 impl Asked {
     fn request(&self, method: &str, path: &str) -> Result<Request<()>, Failure> {
         let usage = |error: http::Error| Failure::Usage(format!("no such request: {error}"));
-        let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes());
+        let method = Method::from_bytes(method.as_bytes());
         let mut request = Request::builder()
             .method(method.map_err(|error| usage(error.into()))?)
             .uri(path);

@@ -12,6 +12,11 @@ pub(super) enum After {
     Anything,
 }
 
+/// The waits between all attempts together, after ordinary failures.
+pub(crate) fn waits_between_attempts(retry: &RetrySettings) -> Duration {
+    waits(retry, retry.attempts().saturating_sub(1), After::Failures)
+}
+
 /// The waits before so many retries together, unless the callee asks for longer ones.
 pub(super) fn waits(retry: &RetrySettings, retries: u32, after: After) -> Duration {
     let default = BackoffSettings::default();

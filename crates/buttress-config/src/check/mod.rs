@@ -4,6 +4,9 @@
 //! and values of which each is fine, and which don't fit together.
 
 mod backoff;
+mod host;
+mod known;
+mod mentions;
 mod queues;
 mod ranges;
 mod routes;
@@ -13,20 +16,21 @@ mod together;
 mod waiting;
 mod worst;
 
+pub(crate) use backoff::waits_between_attempts;
 pub(crate) use worst::{Bound, Worst, of_server, of_upstream};
 
 use crate::problem::Reporter;
 use crate::settings::{Settings, SharedPolicies};
-use crate::source::At;
+use crate::source::{At, Node};
+use mentions::Mentions;
 
-/// Reports everything that does not fit.
-pub(crate) fn check(settings: &Settings, report: &mut Reporter) {
-    // What could not be read may be what is missing.
-    let complete = !report.has_errors();
+/// Reports everything that does not fit. `root` is the file's tree, and `broken` its text if the
+/// syntax is wrong, so that parts of it may be in neither.
+pub(crate) fn check(settings: &Settings, root: &Node, broken: Option<&str>, report: &mut Reporter) {
     ranges::check(settings, report);
     together::check(settings, report);
     routes::check(settings, report);
-    shared::check(settings, complete, report);
+    shared::check(settings, &Mentions::of(root, broken), report);
     times::check(settings, report);
 }
 

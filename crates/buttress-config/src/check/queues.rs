@@ -18,7 +18,7 @@ pub(super) struct Queue<'a> {
     /// The name of the shared policies that it is one of.
     pub(super) shared: Option<&'a str>,
     /// Whether it is in shadow, where nobody waits.
-    shadow: bool,
+    pub(super) shadow: bool,
 }
 
 /// A stack's own policies that may have a queue.

@@ -129,8 +129,8 @@ fn on<T: Setting + Clone>(
     }
 }
 
-/// Builders tell the first setting that makes no sense. What they tell is left out then, and they
-/// are asked again.
+/// Builders tell the first setting that makes no sense. What they tell is left out then, or something
+/// else put there, and they are asked again.
 fn one<T: Setting + Clone>(
     name: &str,
     policy: Option<&At<T>>,

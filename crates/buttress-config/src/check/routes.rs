@@ -1,8 +1,9 @@
 //! Routes that cannot be read, and routes that no request will ever take.
 
+use super::host;
 use crate::problem::Reporter;
 use crate::routes::{Match, Routes, TemplateError, host_holds};
-use crate::settings::{MatchSettings, RouteSettings, Settings};
+use crate::settings::{MatchSettings, RouteSettings, Settings, similar_method};
 use crate::source::{At, Span};
 use http::Method;
 use http::uri::PathAndQuery;
@@ -17,7 +18,7 @@ pub(super) fn check(settings: &Settings, report: &mut Reporter) {
             let well = report.field("route", |report| {
                 report.item(index, |report| one(route, wanted, report))
             });
-            if well {
+            if well && is_known(&route.matching, report) {
                 readable.push((index, route, wanted));
             }
         }
@@ -39,6 +40,15 @@ pub(super) fn check(settings: &Settings, report: &mut Reporter) {
             });
         }
     });
+}
+
+/// Whether all of it could be read. Otherwise it is not known what it matches.
+fn is_known(matching: &At<MatchSettings>, report: &Reporter) -> bool {
+    let mut fields = ["method", "path", "grpc", "host", "header"].iter();
+    let unread = fields.any(|field| report.is_unread(matching.span(), field));
+    let methods = matching.method.as_ref();
+    let some_are = methods.is_some_and(|methods| report.is_unread(methods.span(), ""));
+    matching.is_written() && !unread && !some_are
 }
 
 /// What is said of a route that others hide.
@@ -82,10 +92,12 @@ fn contradictions(matching: &At<MatchSettings>, report: &mut Reporter) {
         of_path(path, report);
     }
     if let Some(host) = &matching.host
-        && !is_host(host)
+        && let Err(why) = host::check(host)
     {
-        let what = "a host is a name such as \"api.example.com\", or \"*.example.com\"";
-        never(report, "host", host.span(), what);
+        never(report, "host", host.span(), why);
+    }
+    if let Some(methods) = &matching.method {
+        of_methods(methods, report);
     }
     if matching.grpc.is_some()
         && let Some(methods) = &matching.method
@@ -109,6 +121,37 @@ fn contradictions(matching: &At<MatchSettings>, report: &mut Reporter) {
             _ => continue,
         };
         hardly(report, "header", span, why);
+    }
+}
+
+/// No methods at all, and those that are probably another one.
+fn of_methods(methods: &At<Vec<At<Method>>>, report: &mut Reporter) {
+    // What could not be read is no longer in the list.
+    if methods.is_empty() && !report.is_unread(methods.span(), "") {
+        report.field("method", |report| {
+            let allowed = "one at least, or left out for every method";
+            report
+                .error(methods.span(), "is an empty list")
+                .must_be(allowed);
+        });
+    }
+    for (index, method) in methods.iter().enumerate() {
+        let Some(meant) = similar_method(method.as_str()) else {
+            continue;
+        };
+        let warn = |report: &mut Reporter| {
+            let what = format!("is {:?}, which is hardly a method", method.as_str());
+            report.warning(method.span(), what).meant(Some(meant));
+        };
+        let index = report.number(method.span(), index);
+        report.field("method", |report| {
+            // One alone needs no list.
+            if method.span() == methods.span() {
+                warn(report);
+            } else {
+                report.item(index, warn);
+            }
+        });
     }
 }
 
@@ -138,12 +181,6 @@ fn hardly(report: &mut Reporter, name: &str, span: Span, why: &str) {
     report.field(name, |report| {
         report.warning(span, format!("hardly ever matches: {why}"));
     });
-}
-
-fn is_host(host: &str) -> bool {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-._:[]*".contains(c);
-    let star = host.strip_prefix("*.").unwrap_or(host).contains('*');
-    !host.is_empty() && !star && host.chars().all(fits)
 }
 
 /// Whether it is `application/grpc`, or that with a format as in `application/grpc+proto`.

@@ -1,19 +1,19 @@
 //! Policies with names: that all names are known, and that all are used.
 
+use super::mentions::Mentions;
 use super::used;
-use crate::problem::{Reporter, nearest};
+use crate::problem::Reporter;
 use crate::settings::Settings;
 use crate::source::At;
 use std::collections::HashSet;
 
-/// Reports what nothing uses only if the file could be read completely.
-pub(super) fn check(settings: &Settings, complete: bool, report: &mut Reporter) {
-    let mut seen = HashSet::new();
+pub(super) fn check(settings: &Settings, mentions: &Mentions<'_>, report: &mut Reporter) {
+    let mut names = Names::of(settings, mentions);
     if let Some(server) = &settings.server {
         report.field("server", |report| {
             if let Some(defaults) = &server.defaults {
                 report.field("defaults", |report| {
-                    names(settings, defaults.uses.as_ref(), &mut seen, report);
+                    names.look_at(defaults.uses.as_ref(), report);
                 });
             }
             let routes = server.route.iter().flat_map(|routes| routes.iter());
@@ -21,7 +21,7 @@ pub(super) fn check(settings: &Settings, complete: bool, report: &mut Reporter) 
                 let index = report.number(route.span(), index);
                 report.field("route", |report| {
                     report.item(index, |report| {
-                        names(settings, route.policies.uses.as_ref(), &mut seen, report);
+                        names.look_at(route.policies.uses.as_ref(), report);
                     });
                 });
             }
@@ -46,7 +46,7 @@ pub(super) fn check(settings: &Settings, complete: bool, report: &mut Reporter) 
     {
         report.field("upstream", |report| {
             report.field(name, |report| {
-                names(settings, upstream.uses.as_ref(), &mut seen, report);
+                names.look_at(upstream.uses.as_ref(), report);
                 for (name, shared) in used(settings, upstream.uses.as_ref()) {
                     if shared.fair_share.is_some() {
                         let span = upstream.uses.as_ref().map_or(upstream.span(), At::span);
@@ -60,7 +60,7 @@ pub(super) fn check(settings: &Settings, complete: bool, report: &mut Reporter) 
         });
     }
     for (name, _) in settings.policy.iter().flat_map(|policies| policies.iter()) {
-        if complete && !seen.contains(name.as_str()) {
+        if !names.meant.contains(name.as_str()) && !mentions.may_use(name) {
             report.field("policy", |report| {
                 report.field(name, |report| {
                     report.error(name.span(), "is used by no route and no upstream");
@@ -78,37 +78,56 @@ fn names_of(settings: &Settings) -> impl Iterator<Item = (&'static str, &At<Stri
     policies.chain(upstreams.map(|(name, _)| ("upstream", name)))
 }
 
-fn names<'a>(
+/// The names in the lists of what is used.
+struct Names<'a> {
     settings: &'a Settings,
-    uses: Option<&'a At<Vec<At<String>>>>,
-    seen: &mut HashSet<&'a str>,
-    report: &mut Reporter,
-) {
-    let Some(uses) = uses else { return };
-    let mut here = HashSet::new();
-    for (index, name) in uses.iter().enumerate() {
-        let mut refuse = |what: &str, meant: Option<&str>| {
+    mentions: &'a Mentions<'a>,
+    /// Those of policies that were probably meant by a name that there is not.
+    meant: HashSet<&'a str>,
+    /// How many more names may be compared with each other.
+    comparisons: usize,
+}
+
+impl<'a> Names<'a> {
+    fn of(settings: &'a Settings, mentions: &'a Mentions<'a>) -> Self {
+        Self {
+            settings,
+            mentions,
+            meant: HashSet::new(),
+            comparisons: MOST_COMPARISONS,
+        }
+    }
+
+    fn look_at(&mut self, uses: Option<&At<Vec<At<String>>>>, report: &mut Reporter) {
+        let mut here = HashSet::new();
+        for (index, name) in uses.into_iter().flat_map(|uses| uses.iter()).enumerate() {
+            let (what, meant) = if !self.mentions.may_have(name) {
+                let meant = self.nearest(name, report);
+                ("and there is no policy of that name", meant)
+            } else if here.insert(name.as_str()) {
+                continue;
+            } else {
+                ("which is there twice", None)
+            };
+            let index = report.number(name.span(), index);
             report.field("use", |report| {
                 report.item(index, |report| {
-                    report
-                        .error(name.span(), format!("is {:?}, {what}", **name))
-                        .meant(meant);
+                    let what = format!("is {:?}, {what}", **name);
+                    report.error(name.span(), what).meant(meant);
                 });
             });
-        };
-        let known = settings
-            .policy
-            .as_ref()
-            .and_then(|policies| policies.get(name));
-        if known.is_none() {
-            let all: Vec<_> = settings.policy.iter().flat_map(|all| all.names()).collect();
-            refuse(
-                "and there is no policy of that name",
-                nearest(name, all.iter()),
-            );
-        } else if !here.insert(name.as_str()) {
-            refuse("which is there twice", None);
         }
-        seen.insert(name.as_str());
+    }
+
+    /// A file may have thousands of policies, and thousands of names that there are not.
+    fn nearest(&mut self, name: &str, report: &Reporter) -> Option<&'a str> {
+        let policies = self.settings.policy.as_ref()?;
+        self.comparisons = self.comparisons.checked_sub(policies.len())?;
+        let names: Vec<_> = policies.names().collect();
+        let meant = report.nearest(name, names)?;
+        self.meant.insert(meant);
+        Some(meant)
     }
 }
+
+const MOST_COMPARISONS: usize = 20_000;

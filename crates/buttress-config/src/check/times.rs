@@ -1,69 +1,71 @@
 //! Times that don't fit into each other.
 
-use super::backoff::{After, waits};
-use super::worst::{attempts_of, repeated};
-use super::{queues, waiting};
+use super::backoff::{After, waits_between_attempts};
+use super::worst::repeated;
+use super::{known, queues, waiting};
 use crate::problem::Reporter;
 use crate::settings::{
-    BackoffSettings, RetrySettings, Settings, Switch, Time, TimeoutSettings, UpstreamSettings,
+    BackoffSettings, RetrySettings, ServerPolicies, Settings, Switch, Time, TimeoutSettings,
+    UpstreamSettings,
 };
 use crate::source::{At, Span};
-use std::time::Duration;
 
 pub(super) fn check(settings: &Settings, report: &mut Reporter) {
-    let defaults = settings.defaults();
+    let mut defaults = ServerPolicies::standard();
     report.field("server", |report| {
         if let Some(server) = &settings.server
             && let Some(own) = &server.defaults
         {
+            defaults = known::server(own, own.span(), &defaults, report);
             report.field("defaults", |report| {
                 waiting::of_server(settings, &defaults, own.span(), report);
+                deadline_fits(own, &defaults, own.span(), report);
             });
         }
         for (index, route) in settings.routes().iter().enumerate() {
             let index = report.number(route.span(), index);
-            let policies = route.policies.or(&defaults);
+            let policies = known::server(&route.policies, route.span(), &defaults, report);
             report.field("route", |report| {
                 report.item(index, |report| {
                     waiting::of_server(settings, &policies, route.span(), report);
+                    deadline_fits(&route.policies, &policies, route.span(), report);
                 });
             });
         }
     });
-    let standard = UpstreamSettings::standard();
     for (name, upstream) in settings
         .upstream
         .iter()
         .flat_map(|upstreams| upstreams.iter())
     {
-        let policies = upstream.or(&standard);
+        let policies = known::upstream(upstream, report);
         report.field("upstream", |report| {
             report.field(name, |report| {
                 let span = upstream.span();
                 let queues_fit = waiting::of_upstream(settings, &policies, span, report);
-                // What is too long by itself makes too long whatever it is a part of.
-                if attempt_fits(&policies, span, report)
-                    && attempts_fit(&policies, span, report)
-                    && queues_fit
-                {
+                attempt_fits(&policies, span, report);
+                let attempts_fit = attempts_fit(&policies, span, report);
+                // What is too long by itself is so with all waits as well.
+                if attempts_fit && queues_fit {
                     waits_fit(settings, &policies, span, report);
                 }
                 window_fits(&policies, span, report);
                 attempts_end(&policies, span, report);
+                hedge_comes(&policies, span, report);
             });
         });
     }
 }
 
-fn attempt_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) -> bool {
+fn attempt_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) {
     let (Some(call), Some(each)) = (
         on(policies.timeout.as_ref()),
         on(policies.attempt_timeout.as_ref()),
     ) else {
-        return true;
+        return;
     };
     if *each.headers <= *call.headers {
-        return true;
+        return;
     }
     let (path, span) = place(
         [
@@ -77,7 +79,6 @@ fn attempt_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter)
         let what = format!("lets an attempt take {each}, which is longer than the whole call");
         report.error(span, what).must_be(format!("{call} at most"));
     });
-    false
 }
 
 /// Attempts for which there is never time.
@@ -85,18 +86,31 @@ fn attempts_fit(policies: &UpstreamSettings, stack: Span, report: &mut Reporter)
     let Some((call, each, retry)) = retried(policies) else {
         return true;
     };
-    let (attempts, work) = (attempts_of(retry), *each.headers);
-    let waits = waits(retry, attempts.saturating_sub(1), After::Failures);
+    let (attempts, work) = (retry.attempts(), *each.headers);
+    let waits = waits_between_attempts(retry);
     let time = work.saturating_mul(attempts).saturating_add(waits);
     if time <= *call.headers {
         return true;
     }
     let (path, span) = where_attempts_are(retry, each, call, stack);
     report.below(path, |report| {
-        let (work, time, call) = (Time(work), Time(time), Time(*call.headers));
-        let what = format!(
-            "lets {attempts} attempts of {work} and the waits between them take {time}, which is longer than the whole call: it may take {call}"
-        );
+        let (work, time, waits) = (Time(work), Time(time), Time(waits));
+        let call = Time(*call.headers);
+        let what = if each.headers.is_written() {
+            let unsaid = if retry.attempts.is_none() {
+                format!(" ({attempts} attempts are the default, and `retry` says another number)")
+            } else {
+                String::new()
+            };
+            format!(
+                "lets {attempts} attempts of {work} and the waits between them take {time}, which is longer than the whole call: it may take {call}{unsaid}"
+            )
+        } else {
+            // As long as there is time for them, an attempt that nothing is said of takes no longer.
+            format!(
+                "leaves no time for {attempts} attempts: the waits between them take up to {waits}, and the whole call {call}, so there must be fewer, or a shorter `backoff`"
+            )
+        };
         report.error(span, what);
     });
     false
@@ -130,7 +144,7 @@ fn waits_fit(settings: &Settings, policies: &UpstreamSettings, stack: Span, repo
     }
     let (path, span) = where_attempts_are(retry, each, call, stack);
     report.below(path, |report| {
-        let (with, attempts) = (with.join(" and "), attempts_of(retry));
+        let (with, attempts) = (with.join(" and "), retry.attempts());
         let (time, call) = (Time(time), Time(*call.headers));
         let what = format!(
             "lets {attempts} attempts, with {with}, take {time}, which is longer than the whole call: it may take {call}, and then ends the last of them"
@@ -171,14 +185,78 @@ fn attempts_end(policies: &UpstreamSettings, stack: Span, report: &mut Reporter)
     let Some(retry) = on(policies.retry.as_ref()) else {
         return;
     };
-    if on(policies.attempt_timeout.as_ref()).is_none() && attempts_of(retry) > 1 {
-        let written = policies.attempt_timeout.as_ref().map(At::span);
-        let (path, span) = place([("attempt_timeout", written.unwrap_or_default())], stack);
+    let each = policies.attempt_timeout.as_ref();
+    let Some(each) = each.filter(|each| each.on().is_none()) else {
+        return;
+    };
+    if retry.attempts() > 1 {
+        let (path, span) = place([("attempt_timeout", each.span())], stack);
         report.below(path, |report| {
             let what = "leaves an attempt that hangs all the time that the call has, so that it is never retried";
             report.warning(span, what);
         });
     }
+}
+
+/// A timeout that the deadline is always before says nothing. It is said where one of them is the
+/// stack's own.
+fn deadline_fits(
+    own: &ServerPolicies,
+    policies: &ServerPolicies,
+    stack: Span,
+    report: &mut Reporter,
+) {
+    let (Some(deadline), Some(timeout)) = (
+        on(policies.deadline.as_ref()),
+        on(policies.timeout.as_ref()),
+    ) else {
+        return;
+    };
+    let (deadline, timeout) = (&deadline.at_most, &timeout.headers);
+    let (path, span) = match (&own.timeout, &own.deadline) {
+        (Some(_), _) => place([("timeout", timeout.span())], stack),
+        (None, Some(_)) => place([("deadline", deadline.span())], stack),
+        (None, None) => return,
+    };
+    if **deadline >= **timeout {
+        return;
+    }
+    report.below(path, |report| {
+        let default = if deadline.is_written() {
+            ""
+        } else {
+            " by default"
+        };
+        let (deadline, timeout) = (Time(**deadline), Time(**timeout));
+        let what = format!(
+            "lets the work take {timeout}, but the deadline ends every call after {deadline}{default}"
+        );
+        report.warning(span, what);
+    });
+}
+
+/// A copy that would be sent when the first call is over is never sent.
+fn hedge_comes(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) {
+    let Some(after) = on(policies.hedge.as_ref()).and_then(|hedge| hedge.after.as_ref()) else {
+        return;
+    };
+    let each = on(policies.attempt_timeout.as_ref()).map(|each| ("attempt", each));
+    let call = on(policies.timeout.as_ref()).map(|call| ("call", call));
+    let shortest = [each, call].into_iter().flatten();
+    let Some((which, time)) = shortest.min_by_key(|(_, timeout)| *timeout.headers) else {
+        return;
+    };
+    if **after < *time.headers {
+        return;
+    }
+    let (path, span) = place([("hedge.after", after.span())], stack);
+    report.below(path, |report| {
+        let (after, time) = (Time(**after), Time(*time.headers));
+        let what = format!(
+            "sends a copy of a call that has been out for {after}, and each {which} is over after {time}"
+        );
+        report.warning(span, what);
+    });
 }
 
 /// A window in which a call that hangs is seen once at most says nothing about a rate.
@@ -191,12 +269,8 @@ fn window_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) 
     let Some((name, timeout)) = timeout else {
         return;
     };
-    let (window, window_span) = match &breaker.time_window {
-        Some(window) => match &**window {
-            Switch::On(time) => (*time, window.span()),
-            Switch::Off => return,
-        },
-        None => (DEFAULT_WINDOW, Span::default()),
+    let Some((window, window_span)) = breaker.window_of_rates() else {
+        return;
     };
     let two = timeout.headers.saturating_mul(2);
     if window < two {
@@ -217,9 +291,6 @@ fn window_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) 
         });
     }
 }
-
-/// The circuit breaker's own default.
-const DEFAULT_WINDOW: Duration = Duration::from_secs(30);
 
 /// The first of the places that are written in this stack.
 fn place<const N: usize>(places: [(&'static str, Span); N], stack: Span) -> (&'static str, Span) {

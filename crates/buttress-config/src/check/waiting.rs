@@ -59,19 +59,17 @@ impl Bound<'_> {
     /// Whether there is time left after the queues.
     fn check(&self, queues: &[Queue<'_>], place: Place<'_>, report: &mut Reporter) -> bool {
         let time = **self.time;
-        let mut too_long = queues
-            .iter()
-            .filter(|queue| queue.longest >= time)
-            .peekable();
-        if too_long.peek().is_some() {
-            too_long.for_each(|queue| self.too_long(queue, place, report));
-            return false;
+        let enforced = queues.iter().filter(|queue| !queue.shadow);
+        let (too_long, others): (Vec<Queue<'_>>, Vec<_>) =
+            enforced.partition(|queue| queue.longest >= time);
+        for queue in &too_long {
+            self.too_long(queue, place, report);
         }
-        let together = queues::in_turn(queues);
+        let together = queues::in_turn(&others);
         if together < time {
-            return true;
+            return too_long.is_empty();
         }
-        if let Some(longest) = queues.iter().max_by_key(|queue| queue.longest) {
+        if let Some(longest) = others.iter().max_by_key(|queue| queue.longest) {
             self.too_long_together(longest, together, place, report);
         }
         false

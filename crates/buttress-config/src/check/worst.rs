@@ -6,9 +6,7 @@
 
 use super::backoff::{After, longest_wait, waits};
 use super::queues;
-use crate::settings::{
-    HedgeSettings, RetrySettings, ServerPolicies, Settings, Switch, UpstreamSettings,
-};
+use crate::settings::{HedgeSettings, ServerPolicies, Settings, Switch, UpstreamSettings};
 use crate::source::At;
 use std::time::Duration;
 
@@ -113,7 +111,7 @@ pub(super) fn repeated(settings: &Settings, policies: &UpstreamSettings, after: 
             unasked: each,
         };
     };
-    let attempts = attempts_of(retry);
+    let attempts = retry.attempts();
     let retries = attempts.saturating_sub(1);
     let work = each.map(|each| each.saturating_mul(attempts));
     // What a callee asks for is kept to if it is no longer than the longest wait.
@@ -154,10 +152,6 @@ const LONGEST_PUSHBACK: Duration = Duration::from_secs(60);
 
 /// The default of `Coalesce`.
 const BODY_WAIT: Duration = Duration::from_secs(1);
-
-pub(super) fn attempts_of(retry: &RetrySettings) -> u32 {
-    retry.attempts.as_ref().map_or(3, |attempts| **attempts)
-}
 
 fn least(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
     match (one, other) {

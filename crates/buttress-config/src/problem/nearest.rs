@@ -9,6 +9,7 @@ where
     let given = plain(given);
     let distance = |name: &str| strsim::osa_distance(&given, &plain(name));
     let names = names.into_iter().map(AsRef::as_ref);
+    let names = names.filter(|name| name.len() <= 2 * LONGEST);
     let nearest = names.map(|name| (distance(name), name)).min()?;
     let (letters, name) = nearest;
     let few = given.len().max(name.len()).div_ceil(3);

@@ -1,4 +1,4 @@
-use super::{Lines, Problem, Problems, Severity};
+use super::{Lines, Problem, Problems, Severity, nearest};
 use crate::source::{At, DEEPEST, Node, Span};
 use std::collections::{HashMap, HashSet};
 use std::fmt::{Display, Write};
@@ -15,6 +15,10 @@ pub(crate) struct Reporter {
     last: Option<Problem>,
     /// The numbers of items in the file, if some before them could not be read.
     numbers: HashMap<Span, usize>,
+    /// The fields that are there and could not be read, by their tables.
+    unread: HashSet<(Span, &'static str)>,
+    /// Whether the syntax is wrong, so that fields without a value may have one.
+    broken: bool,
 }
 
 impl Reporter {
@@ -66,6 +70,50 @@ impl Reporter {
     /// read.
     pub(crate) fn number(&self, span: Span, index: usize) -> usize {
         self.numbers.get(&span).copied().unwrap_or(index)
+    }
+
+    /// A field of the table that stands there could not be read. A list of which that is true of an
+    /// item has no field of a name.
+    pub(crate) fn leave_unread(&mut self, table: Span, name: &'static str) {
+        self.unread.insert((table, name));
+    }
+
+    /// The same of one that has no value, which it may well have if the syntax is wrong.
+    pub(crate) fn leave_empty(&mut self, table: Span, name: &'static str) {
+        if self.broken {
+            self.leave_unread(table, name);
+        }
+    }
+
+    /// What was found so far is wrong with the syntax. Returns how much that is.
+    pub(crate) fn end_of_syntax(&mut self) -> usize {
+        self.broken = !self.found.is_empty();
+        self.found.len()
+    }
+
+    /// Whether what that field says is not known, so that nothing can be said against it.
+    pub(crate) fn is_unread(&self, table: Span, name: &'static str) -> bool {
+        self.unread.contains(&(table, name))
+    }
+
+    /// The name that was probably meant, as long as problems are shown. To look for it takes long.
+    pub(crate) fn nearest<'a, N>(
+        &self,
+        given: &str,
+        names: impl IntoIterator<Item = &'a N>,
+    ) -> Option<&'a str>
+    where
+        N: AsRef<str> + ?Sized + 'a,
+    {
+        if self.is_full() {
+            return None;
+        }
+        nearest(given, names)
+    }
+
+    /// Whether what is added now is counted, and not shown.
+    fn is_full(&self) -> bool {
+        self.found.len() >= MOST
     }
 
     /// Whether there is an error so far.
@@ -148,7 +196,7 @@ impl Reporter {
     fn add(&mut self, severity: Severity, span: Span, what: impl Display) -> &mut Problem {
         let problem = Problem::new(severity, self.path.clone(), what.to_string());
         let index = self.found.len();
-        if index >= MOST {
+        if self.is_full() {
             self.more += 1;
             self.more_errors |= severity == Severity::Error;
             // It takes what is said about the problem, and goes with it.

@@ -14,6 +14,9 @@ pub(super) struct Conditions {
     headers: Vec<(HeaderName, Option<HeaderValue>)>,
 }
 
+/// A header that is wanted, and what it must say.
+pub(super) type Wanted<'a> = (&'a str, Option<&'a [u8]>);
+
 /// How conditions are ordered: the smaller applies first.
 pub(super) type Rank = (Reverse<usize>, bool, usize);
 
@@ -59,12 +62,25 @@ impl Conditions {
 
     /// Where the rule of that number stands among those with the same path.
     pub(super) fn rank(&self, number: usize) -> Rank {
-        let count = usize::from(!self.methods.is_any())
-            + usize::from(self.host.is_some())
-            + usize::from(self.grpc)
-            + self.headers.len();
+        let count = self.count_of_methods() + usize::from(self.host.is_some()) + self.headers.len();
         let under = matches!(self.host, Some(Host::Under(_)));
         (Reverse(count), under, number)
+    }
+
+    /// How many of the conditions are about the method.
+    pub(super) fn count_of_methods(&self) -> usize {
+        usize::from(!self.methods.is_any()) + usize::from(self.grpc)
+    }
+
+    /// The headers, in an order that does not depend on the file's.
+    pub(super) fn headers_in_order(&self) -> Vec<Wanted<'_>> {
+        let headers = self.headers.iter();
+        let headers =
+            headers.map(|(name, value)| (name.as_str(), value.as_ref().map(HeaderValue::as_bytes)));
+        let mut headers: Vec<_> = headers.collect();
+        headers.sort_unstable();
+        headers.dedup();
+        headers
     }
 
     /// Whether all hold but that on the host, which was looked at already.
@@ -104,23 +120,6 @@ impl Conditions {
         }
         let post = self.methods.hold(&Method::POST, Head::OfItsOwn);
         post.then(|| Methods::of(&[Method::POST]))
-    }
-
-    /// Whether every request for which `other` holds is one for which these do, if only its method
-    /// is right.
-    pub(super) fn cover_but_for_methods(&self, other: &Self) -> bool {
-        let host = match (&self.host, &other.host) {
-            (None, _) => true,
-            (Some(mine), Some(other)) => mine.cover(other),
-            (Some(_), None) => false,
-        };
-        let headers = self.headers.iter().all(|(name, value)| {
-            other
-                .headers
-                .iter()
-                .any(|(theirs, given)| theirs == name && (value.is_none() || value == given))
-        });
-        host && headers
     }
 
     /// What serves gRPC goes by the path, and need not look at the content type: `tonic` does not.

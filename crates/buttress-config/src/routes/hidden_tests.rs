@@ -85,6 +85,122 @@ fn a_rule_for_head_beside_one_for_get_is_not_hidden() {
     assert_eq!(hidden(&[get, head, both]), [(2, vec![0, 1])]);
 }
 
+/// Each rule compared with each other: what `never_apply` is to find without.
+fn compared_with_each(routes: &Routes) -> Vec<(usize, Vec<usize>)> {
+    let entries = || routes.entries.iter().enumerate();
+    let covers = |one: &Entry, other: &Entry| {
+        let host = match (&one.conditions.host, &other.conditions.host) {
+            (None, _) => true,
+            (Some(one), Some(other)) => one.cover(other),
+            (Some(_), None) => false,
+        };
+        let theirs = other.conditions.headers_in_order();
+        let headers = one.conditions.headers_in_order();
+        let headers = headers.iter().all(|(name, value)| {
+            let mut theirs = theirs.iter();
+            theirs.any(|(other, given)| other == name && (value.is_none() || value == given))
+        });
+        one.template == other.template && host && headers
+    };
+    let hidden = entries().filter_map(|(rule, entry)| {
+        let methods = entry.conditions.effective_methods()?;
+        let first: Vec<_> = entries()
+            .filter(|(number, other)| {
+                other.conditions.rank(*number) < entry.conditions.rank(rule) && covers(other, entry)
+            })
+            .filter_map(|(number, other)| Some((number, other.conditions.effective_methods()?)))
+            .collect();
+        let alone = first.iter().find(|(_, theirs)| {
+            let named = !methods.is_any() && methods.names().all(|method| theirs.name(method));
+            theirs.is_any() || named
+        });
+        if let Some((number, _)) = alone {
+            return Some((rule, vec![*number]));
+        }
+        let for_each = methods.names().map(|method| {
+            let first = first.iter().find(|(_, theirs)| theirs.name(method));
+            first.map(|(number, _)| *number)
+        });
+        let mut by = for_each.collect::<Option<Vec<_>>>()?;
+        by.sort_unstable();
+        by.dedup();
+        (!by.is_empty()).then_some((rule, by))
+    });
+    hidden.collect()
+}
+
+/// Rules that differ in all that rules can.
+fn any_rules() -> impl Strategy<Value = Vec<Match>> {
+    let odd = prop::sample::select(vec!["PURGE", "A", "B"]);
+    let odd = odd.prop_map(|name| Method::from_bytes(name.as_bytes()).unwrap());
+    let value = prop::option::of(prop::sample::select(vec!["1", "2"]));
+    let header = (prop::sample::select(vec!["x-a", "x-b", "x-c"]), value);
+    let parts = (
+        prop::collection::vec(prop_oneof![method(), odd], 0..4),
+        prop::sample::select(vec![
+            None,
+            None,
+            Some("*.test"),
+            Some("a.test"),
+            Some("a.test:80"),
+            Some("*.a.test"),
+            Some("*.test:80"),
+        ]),
+        prop::collection::btree_map(header.0, header.1, 0..3),
+        0_u8..6,
+    );
+    let rules = parts.prop_map(|(methods, host, headers, kind)| Match {
+        methods,
+        host: host.map(str::to_owned),
+        headers: headers
+            .into_iter()
+            .map(|(name, value)| {
+                (
+                    HeaderName::from_static(name),
+                    value.map(HeaderValue::from_static),
+                )
+            })
+            .collect(),
+        path: (kind > 1).then(|| if kind == 2 { "/{a}/{b}" } else { "/p.S/{m}" }.to_owned()),
+        grpc: (kind == 1).then(|| "p.S".to_owned()),
+    });
+    prop::collection::vec(rules, 0..20)
+}
+
+/// Comparing each with each takes minutes.
+#[test]
+fn thousands_of_rules_on_one_path_are_looked_through() {
+    let header = |name: String, value: &str| Match {
+        headers: vec![(
+            HeaderName::from_bytes(name.as_bytes()).unwrap(),
+            HeaderValue::from_str(value).ok(),
+        )],
+        ..rule("/a", &[])
+    };
+    let method = |name: String| Method::from_bytes(name.as_bytes()).unwrap();
+    let same = vec![rule("/a", &[Method::GET]); MANY];
+    assert_eq!(hidden(&same).len(), MANY - 1);
+    let all: [Vec<Match>; 4] = [
+        (0..MANY)
+            .map(|number| header("x-tenant".to_owned(), &number.to_string()))
+            .collect(),
+        (0..MANY)
+            .map(|number| header(format!("x-{number}"), "1"))
+            .collect(),
+        (0..MANY)
+            .map(|number| rule("/a", &[Method::GET, method(format!("M{number}"))]))
+            .collect(),
+        (0..MANY)
+            .map(|number| on(&format!("h{number}.test"), rule("/a", &[])))
+            .collect(),
+    ];
+    for rules in all {
+        assert_eq!(hidden(&rules), []);
+    }
+}
+
+const MANY: usize = 5_000;
+
 fn method() -> impl Strategy<Value = Method> {
     prop::sample::select(vec![Method::GET, Method::POST, Method::HEAD, Method::PUT])
 }
@@ -135,6 +251,12 @@ fn never_found(rules: &[Match]) -> Vec<usize> {
 }
 
 proptest! {
+    #[test]
+    fn it_finds_what_comparing_each_with_each_finds(rules in any_rules()) {
+        let routes = Routes::new(&rules).unwrap();
+        prop_assert_eq!(hidden(&rules), compared_with_each(&routes), "{:?}", rules);
+    }
+
     #[test]
     fn what_is_said_never_to_apply_is_never_found(
         rules in rules(&[None, None, Some("*.test"), Some("*.a.test"), Some("a.test"), Some("b.a.test")]),

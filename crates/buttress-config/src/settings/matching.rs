@@ -8,6 +8,7 @@ use crate::routes::Match;
 use crate::source::{At, Node};
 use http::{HeaderName, HeaderValue, Method};
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 
 settings! {
     /// Which requests a route is about: those of which everything that is set here is true.
@@ -90,6 +91,16 @@ const USUAL: [&str; 9] = [
     "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "CONNECT", "PATCH", "TRACE",
 ];
 
+/// The usual method from which this one differs in a letter, or in two that changed places.
+pub(crate) fn similar_method(method: &str) -> Option<&'static str> {
+    let capital = method.to_ascii_uppercase();
+    let differs_little = |usual: &&str| strsim::osa_distance(usual, &capital) == 1;
+    if USUAL.contains(&method) {
+        return None;
+    }
+    USUAL.into_iter().find(differs_little)
+}
+
 impl Setting for HeadersWanted {
     fn read(node: &At<Node>, report: &mut Reporter) -> Option<Self> {
         let Node::Table(table) = &**node else {
@@ -98,6 +109,7 @@ impl Setting for HeadersWanted {
         };
         let before = report.count();
         let mut wanted = Vec::with_capacity(table.len());
+        let mut names = HashSet::new();
         for (name, node) in table.iter() {
             report.field(name, |report| {
                 let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
@@ -105,7 +117,7 @@ impl Setting for HeadersWanted {
                     problem.must_be("a header's name such as \"x-tier\"");
                     return;
                 };
-                if wanted.iter().any(|(known, _)| *known == header) {
+                if !names.insert(header.clone()) {
                     report.error(name.span(), "is there twice");
                 }
                 match &**node {

@@ -45,6 +45,7 @@ pub use limit::{
     AimdSettings, AlgorithmSettings, BoundsSettings, Gradient2Settings, LatencyQuantileSettings,
     VegasSettings,
 };
+pub(crate) use matching::similar_method;
 pub use matching::{HeadersWanted, MatchSettings};
 pub use named::Named;
 pub use names::{HeaderName, PolicyName};
@@ -59,7 +60,7 @@ pub use root::{
     RouteSettings, ServerPolicies, ServerSettings, Settings, SharedPolicies, UpstreamSettings,
 };
 pub use scalar::Switch;
-pub(crate) use setting::{Definitions, Setting};
+pub(crate) use setting::{Definitions, Fields, Setting, is_foreign};
 pub use shed::{DeadlineShedderSettings, PressureSettings, QueueDelaySettings, UseSettings};
 pub(crate) use show::inline;
 pub use units::{Rate, Share, Size, Time};

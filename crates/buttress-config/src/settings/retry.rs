@@ -105,6 +105,13 @@ settings! {
     }
 }
 
+impl RetrySettings {
+    /// How many attempts there are at most.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.attempts.as_ref().map_or(3, |attempts| **attempts)
+    }
+}
+
 choices! {
     /// Which requests may be repeated.
     pub enum RepeatsSettings {

@@ -39,7 +39,7 @@ settings! {
     /// A route, and its policies.
     pub struct RouteSettings {
         /// Which requests it is about.
-        required matching ("match"): MatchSettings,
+        expected matching ("match"): MatchSettings,
         /// Its policies.
         flatten policies: ServerPolicies,
     }
@@ -120,7 +120,8 @@ settings! {
         optional adaptive_limit: Switch<AdaptiveLimitSettings>,
         /// Attempts one by one, at a steady pace.
         optional pace: Switch<PaceSettings>,
-        /// Bounds how long each attempt may take.
+        /// Bounds how long each attempt may take: 2.5 s by default, or what a shorter `timeout`
+        /// leaves each attempt.
         optional attempt_timeout: Switch<TimeoutSettings>,
         /// Tells the callee how much time is left.
         optional deadline_header: Switch<DeadlineHeaderSettings>,

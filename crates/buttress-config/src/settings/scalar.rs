@@ -1,6 +1,6 @@
 //! Numbers, texts, and lists of them.
 
-use super::setting::{Definitions, Setting, may_be_empty, prose};
+use super::setting::{Definitions, Setting, may_be_empty, prose, replace};
 use crate::problem::Reporter;
 use crate::source::{At, Node, Span};
 use serde_json::{Value, json};
@@ -26,6 +26,14 @@ macro_rules! whole_numbers {
 
             fn show(&self) -> Value {
                 Value::from(*self)
+            }
+
+            fn stand_in() -> Option<Self> {
+                Some(100)
+            }
+
+            fn forget(&mut self, path: &str) -> bool {
+                replace(self, path)
             }
         }
     )+};
@@ -120,11 +128,15 @@ impl<T: Setting> Setting for Vec<At<T>> {
             let item = T::read(node, report)?;
             return Some(vec![At::at(item, node.span())]);
         };
+        let list = node.span();
         let mut items = Vec::with_capacity(nodes.len());
         for (index, node) in nodes.iter().enumerate() {
             let item = report.item(index, |report| T::read(node, report));
             if items.len() < index {
                 report.renumber(node.span(), index);
+            }
+            if item.is_none() {
+                report.leave_unread(list, "");
             }
             items.extend(item.map(|item| At::at(item, node.span())));
         }

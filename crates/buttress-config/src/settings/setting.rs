@@ -25,8 +25,14 @@ pub(crate) trait Setting: Sized {
         None
     }
 
-    /// Leaves out the field of that path, or the smallest table with it that can be left out.
-    /// Returns whether there was something to leave out.
+    /// Something that fits nearly everywhere, for what is required and makes no sense: so that what
+    /// stands beside it can be looked at as well.
+    fn stand_in() -> Option<Self> {
+        None
+    }
+
+    /// Leaves out the field of that path, or the smallest table with it that can be left out. What
+    /// cannot be left out becomes its [stand-in](Self::stand_in). Returns whether something was done.
     fn forget(&mut self, path: &str) -> bool {
         let _ = path;
         false
@@ -122,8 +128,9 @@ pub(crate) fn read_table<T: Fields>(
         let names = T::names();
         if !names.contains(&key.as_str()) {
             report.field(key, |report| {
+                let meant = report.nearest(key, names);
                 let problem = report.error(key.span(), "is not a field that there is here");
-                problem.meant(crate::problem::nearest(key, names));
+                problem.meant(meant);
             });
         }
     }
@@ -156,7 +163,7 @@ pub(crate) fn schema_of<T: Fields>(
 
 pub(crate) fn read_required<T: Setting>(
     table: &Table,
-    name: &str,
+    name: &'static str,
     span: Span,
     report: &mut Reporter,
 ) -> Option<At<T>> {
@@ -164,19 +171,38 @@ pub(crate) fn read_required<T: Setting>(
         report.field(name, |report| {
             report.error(span, "is missing");
         });
-        return None;
+        report.leave_unread(span, name);
     }
-    read_optional(table, name, report)
+    let read = read_optional(table, name, span, report);
+    read.or_else(|| T::stand_in().map(At::new))
+}
+
+/// The same, where nothing may stand in: what is read is the default then, and stands nowhere.
+pub(crate) fn read_expected<T: Setting + Default>(
+    table: &Table,
+    name: &'static str,
+    span: Span,
+    report: &mut Reporter,
+) -> At<T> {
+    read_required(table, name, span, report).unwrap_or_default()
 }
 
 /// A field that is there and cannot be read is one that is not there, and a problem.
 pub(crate) fn read_optional<T: Setting>(
     table: &Table,
-    name: &str,
+    name: &'static str,
+    span: Span,
     report: &mut Reporter,
 ) -> Option<At<T>> {
-    let node = table.get(name).filter(|node| ***node != Node::Null)?;
+    let node = table.get(name)?;
+    if **node == Node::Null {
+        report.leave_empty(span, name);
+        return None;
+    }
     let value = report.field(name, |report| T::read(node, report));
+    if value.is_none() {
+        report.leave_unread(span, name);
+    }
     value.map(|value| At::at(value, node.span()))
 }
 
@@ -213,6 +239,17 @@ fn joined(name: &str, path: &str) -> String {
         name.to_owned()
     } else {
         format!("{name}.{path}")
+    }
+}
+
+/// Puts the stand-in in the place of a value. Returns whether it is another one.
+pub(crate) fn replace<T: Setting + PartialEq>(value: &mut T, path: &str) -> bool {
+    match T::stand_in().filter(|_| path.is_empty()) {
+        Some(other) if *value != other => {
+            *value = other;
+            true
+        }
+        _ => false,
     }
 }
 

@@ -66,7 +66,7 @@ impl UpstreamSettings {
     /// - `retry`: three attempts with full jitter, by a budget of 20 %, and of safe requests only.
     /// - `circuit_breaker`: with its defaults.
     /// - `attempt_timeout`: an attempt takes 2.5 s at most, so that three of them and the waits
-    ///   between them fit into the call's time.
+    ///   between them fit into the call's time. It is [less](Self::effective) in a shorter call.
     ///
     /// An upstream with a `hedge` has no `retry` unless it says so itself.
     pub fn standard() -> Self {
@@ -74,10 +74,12 @@ impl UpstreamSettings {
             timeout: Some(on(TimeoutSettings::new(Duration::from_secs(10)))),
             retry: Some(on(RetrySettings::default())),
             circuit_breaker: Some(on(CircuitBreakerSettings::default())),
-            attempt_timeout: Some(on(TimeoutSettings::new(Duration::from_millis(2_500)))),
+            attempt_timeout: Some(on(TimeoutSettings::new(Self::STANDARD_ATTEMPT))),
             ..Self::default()
         }
     }
+
+    pub(super) const STANDARD_ATTEMPT: Duration = Duration::from_millis(2_500);
 
     /// These, and what they don't say by `others`. Each policy is taken as a whole.
     pub fn or(&self, others: &Self) -> Self {

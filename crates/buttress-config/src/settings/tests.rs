@@ -241,8 +241,38 @@ fn rates_are_read_as_people_write_them() {
         "1.5/s",
         "99999999999/s",
         "5 pro s",
+        "100/minutes",
+        "5 per secs",
+        "5/days",
+        "5/ns",
     ] {
         assert!(read::<Rate>(text(written)).is_err(), "{written}");
+    }
+}
+
+/// Editors go by the schema, and the program by what it reads.
+#[test]
+fn the_schema_allows_the_units_that_are_read() {
+    let pattern = |schema: Value| regex::Regex::new(schema["pattern"].as_str().unwrap()).unwrap();
+    let rates = pattern(Rate::schema(&mut Definitions::new()));
+    let times = pattern(Duration::schema(&mut Definitions::new()));
+    let units = [
+        "", "0", "ns", "us", "µs", "μs", "ms", "s", "sec", "secs", "second", "seconds", "m", "min",
+        "mins", "minute", "minutes", "h", "hour", "hours", "d", "day", "days", "w", "5",
+    ];
+    for unit in units {
+        for written in [
+            unit.to_owned(),
+            format!("5{unit}"),
+            format!("5 {unit} 7{unit}"),
+        ] {
+            let well = read::<Duration>(text(&written)).is_ok();
+            assert_eq!(times.is_match(&written), well, "{written}");
+            for rate in [format!("9/{written}"), format!("9 per {written}")] {
+                let well = read::<Rate>(text(&rate)).is_ok();
+                assert_eq!(rates.is_match(&rate), well, "{rate}");
+            }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Times, rates, sizes and shares, as people write them.
 
 use super::scalar::text_schema;
-use super::setting::{Definitions, Setting};
+use super::setting::{Definitions, Setting, replace};
 use crate::problem::Reporter;
 use crate::source::{At, Node};
 use serde_json::{Value, json};
@@ -38,12 +38,21 @@ impl Setting for Duration {
     }
 
     fn schema(_: &mut Definitions) -> Value {
-        let pattern = format!("^ *({DECIMAL} *({TIME_UNIT}) *)+$");
+        let pattern = format!("^ *(0 *|({DECIMAL} *({TIME_UNIT}) *)+)$");
         text_schema(&pattern, &["A time, such as 250ms, 2s or 1m30s."])
     }
 
     fn show(&self) -> Value {
         Value::from(Time(*self).to_string())
+    }
+
+    /// Short, since most times that are wrong are too long for others.
+    fn stand_in() -> Option<Self> {
+        Some(Self::from_millis(10))
+    }
+
+    fn forget(&mut self, path: &str) -> bool {
+        replace(self, path)
     }
 }
 
@@ -71,6 +80,16 @@ impl Setting for Rate {
 
     fn show(&self) -> Value {
         Value::from(self.to_string())
+    }
+
+    /// Often, since costs and bursts must fit into it.
+    fn stand_in() -> Option<Self> {
+        let (calls, period) = (1_000_000, Duration::from_secs(1));
+        Some(Self { calls, period })
+    }
+
+    fn forget(&mut self, path: &str) -> bool {
+        replace(self, path)
     }
 }
 
@@ -189,8 +208,9 @@ const SIZES: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 <
 
 const DECIMAL: &str = "[0-9][0-9_]*(\\.[0-9]+)?";
 const TIME_UNIT: &str =
-    "ns|us|µs|ms|s|sec|secs|second|seconds|m|min|mins|minute|minutes|h|hour|hours|d|day|days";
-const PERIOD: &str = "s|sec|second|m|min|minute|h|hour|d|day";
+    "ns|us|µs|μs|ms|s|sec|secs|second|seconds|m|min|mins|minute|minutes|h|hour|hours|d|day|days";
+/// A rate is per one of them: they have no plural.
+const PERIOD: &str = "us|ms|s|sec|second|m|min|minute|h|hour|d|day";
 const SIZE_UNIT: &str = "B|kB|KB|MB|GB|KiB|MiB|GiB|k|K|M|G|Ki|Mi|Gi";
 
 /// Longer texts are no times; it also keeps every sum below from overflowing.
@@ -264,12 +284,10 @@ fn rate(text: &str) -> Option<Rate> {
     }
     let calls = calls.replace('_', "").parse().ok()?;
     let period = period.trim();
-    let period = match unit_of_time(period) {
-        // A rate has a name for a period, and no plural.
-        Some(nanoseconds) if !period.ends_with("ns") && !period.contains("secs") => {
-            Duration::from_nanos(u64::try_from(nanoseconds).ok()?)
-        }
-        _ => duration(period)?,
+    let named = PERIOD.split('|').any(|named| named == period);
+    let period = match unit_of_time(period).filter(|_| named) {
+        Some(nanoseconds) => Duration::from_nanos(u64::try_from(nanoseconds).ok()?),
+        None => duration(period).filter(|period| !period.is_zero())?,
     };
     Some(Rate { calls, period })
 }

@@ -45,7 +45,7 @@ impl Document {
                 At::new(Node::Null)
             }
         };
-        let syntax = report.count();
+        let syntax = report.end_of_syntax();
         // Of a file that could be read in part only, most of what could be said were wrong.
         let settings = if report.has_errors() && *root == Node::Null {
             None
@@ -53,7 +53,8 @@ impl Document {
             Settings::read(&root, &mut report)
         };
         if let Some(settings) = &settings {
-            check(settings, &mut report);
+            let broken = (syntax > 0).then_some(text);
+            check(settings, &root, broken, &mut report);
         }
         report.forget_beside(syntax, text);
         let problems = report.finish(file, text);

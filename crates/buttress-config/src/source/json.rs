@@ -9,7 +9,9 @@ use std::collections::HashSet;
 /// Reads the text, and reports what is wrong with its syntax: the first mistake, since nothing
 /// behind that can be relied on.
 pub(crate) fn parse(text: &str, report: &mut Reporter) -> At<Node> {
-    let mut parser = Parser { text, at: 0 };
+    // Other editors put a mark in front, which a reader may pass over (section 8.1).
+    let at = text.len() - text.strip_prefix('\u{feff}').unwrap_or(text).len();
+    let mut parser = Parser { text, at };
     let root = parser.value(1, report);
     match root {
         Ok(root) => {

@@ -18,10 +18,18 @@ pub(crate) fn read_regular(path: &Path) -> Result<String> {
 }
 
 fn read_from(file: File) -> Result<String> {
-    let mut text = String::new();
-    file.take(LONGEST_FILE as u64 + 1)
-        .read_to_string(&mut text)?;
-    Ok(text)
+    let mut bytes = Vec::new();
+    file.take(LONGEST_FILE as u64 + 1).read_to_end(&mut bytes)?;
+    // Before it is looked at as text, which may be cut off inside of a character.
+    if bytes.len() > LONGEST_FILE {
+        let what = format!("it has more than {LONGEST_FILE} bytes, which is the most");
+        return Err(Error::new(ErrorKind::FileTooLarge, what));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let what = format!("it is not UTF-8: byte {} begins no character", valid + 1);
+        Error::new(ErrorKind::InvalidData, what)
+    })
 }
 
 /// Looks at what was opened, and not at what had that name before.

@@ -39,6 +39,8 @@ fn node(value: Spanned<DeValue<'_>>, depth: usize, report: &mut Reporter) -> At<
         return At::at(Node::Null, span);
     }
     let node = match value.into_inner() {
+        // What the parser puts where it found no value.
+        value if span.end() == span.start() && !is_composed(&value) => Node::Null,
         DeValue::String(text) => Node::Text(text.into_owned()),
         DeValue::Integer(number) => integer(&number, span, report),
         DeValue::Float(number) => float(&number, span, report),
@@ -55,6 +57,11 @@ fn node(value: Spanned<DeValue<'_>>, depth: usize, report: &mut Reporter) -> At<
         DeValue::Table(fields) => table(fields, depth + 1, report),
     };
     At::at(node, span)
+}
+
+/// Tables may be there without a place of their own: `a.b = 1` makes one.
+const fn is_composed(value: &DeValue<'_>) -> bool {
+    matches!(value, DeValue::Array(_) | DeValue::Table(_))
 }
 
 fn integer(number: &DeInteger<'_>, span: Span, report: &mut Reporter) -> Node {

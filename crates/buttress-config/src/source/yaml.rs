@@ -239,10 +239,12 @@ fn plain(text: &str) -> Node {
         Some("0o") => Some(8),
         _ => None,
     };
-    if let Some(radix) = radix
-        && let Ok(number) = i64::from_str_radix(&digits[2..], radix)
-    {
-        return Node::Integer(number);
+    // These have no sign, neither in front nor behind.
+    if let Some(radix) = radix {
+        let unsigned = text.get(2..).filter(|_| digits == text);
+        let unsigned = unsigned.filter(|digits| !digits.starts_with(['+', '-']));
+        let number = unsigned.and_then(|digits| i64::from_str_radix(digits, radix).ok());
+        return number.map_or_else(|| Node::Text(text.to_owned()), Node::Integer);
     }
     if digits.is_empty() || !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
         return Node::Text(text.to_owned());

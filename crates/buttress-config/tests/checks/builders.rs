@@ -160,3 +160,50 @@ fn what_builders_refuse_is_reported_at_its_field() {
         );
     }
 }
+
+#[test]
+fn a_value_that_a_policy_cannot_do_without_hides_no_other() {
+    for (policy, fields) in [
+        (
+            "bulkhead = { limit = 0, waiting_room = { places = 0, longest_wait = '0s' } }",
+            &["limit", "waiting_room.places", "waiting_room.longest_wait"][..],
+        ),
+        (
+            "rate_limit = { rate = '0/s', by = { peer = { ipv6_prefix = 0 } } }",
+            &["rate", "by.peer.ipv6_prefix"],
+        ),
+        (
+            "timeout = { headers = '0s', idle_body = '0s' }",
+            &["headers", "idle_body"],
+        ),
+        // Also if it cannot be read at all.
+        (
+            "bulkhead = { limit = 'many', waiting_room = { places = 0, longest_wait = 'long' } }",
+            &["limit", "waiting_room.places", "waiting_room.longest_wait"],
+        ),
+        (
+            "rate_limit = { rate = 'often', burst = 0, max_keys = 1 }",
+            &["rate", "burst"],
+        ),
+        (
+            "timeout = { headers = 5, idle_body = '0s' }",
+            &["headers", "idle_body"],
+        ),
+        (
+            "deadline = { at_most = 'far', header = 'no header' }",
+            &["at_most", "header"],
+        ),
+    ] {
+        let wrong = wrong(&format!("[[server.route]]\nmatch = {{}}\n{policy}\n"));
+        // Each of them once, and nothing that is not so.
+        let said = wrong.iter().filter(|wrong| !wrong.contains("says nothing"));
+        assert_eq!(said.count(), fields.len(), "{wrong:#?}");
+        for field in fields {
+            let field = format!(".{field} is ");
+            assert!(
+                wrong.iter().any(|wrong| wrong.contains(&field)),
+                "{field}: {wrong:#?}"
+            );
+        }
+    }
+}

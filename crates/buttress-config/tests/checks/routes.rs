@@ -72,6 +72,81 @@ fn a_route_whose_conditions_contradict_can_never_match() {
 }
 
 #[test]
+fn a_host_that_no_request_has_can_never_match() {
+    let route = |host: &str| format!("[[server.route]]\nmatch = {{ host = '{host}' }}\n");
+    for host in [
+        "", ".", "*", "*.", "*.*", "*.*.a", "a..b", ".a", "a:", "a:65536", "a:-1", "a:+1", "a:b",
+        "a:1:2", "::1", "[::1", "[a]", "[::1]x", "[::1]:x", "a b", "a/b", "a@b", "a*", "*a.b",
+        "ä.de", "a..",
+    ] {
+        refused(&route(host), "server.route[0].match.host can never match");
+    }
+    refused(
+        &route(&"a".repeat(64)),
+        "server.route[0].match.host can never match",
+    );
+    for host in [
+        "a",
+        "A.Test",
+        "a.test.",
+        "a.test.:80",
+        "*.a",
+        "*.a_b-c.d:8080",
+        "a:0",
+        "127.0.0.1:80",
+        "[::1]",
+        "[2001:db8::7]:443",
+        "xn--bcher-kva.example",
+    ] {
+        fine(&route(host));
+    }
+}
+
+#[test]
+fn a_route_for_no_method_is_refused() {
+    let route = |method: &str| format!("[[server.route]]\nmatch = {{ method = {method} }}\n");
+    refused(
+        &route("[]"),
+        "server.route[0].match.method is an empty list",
+    );
+    fine("[[server.route]]\nmatch = {}\n");
+    // One mistake is one problem.
+    refused(
+        &route("['get']"),
+        "server.route[0].match.method[0] is \"get\"",
+    );
+}
+
+#[test]
+fn a_method_that_is_nearly_another_is_hardly_meant() {
+    let route = |method: &str| format!("[[server.route]]\nmatch = {{ method = {method} }}\n");
+    for (method, meant) in [
+        ("PSOT", "POST"),
+        ("DELTE", "DELETE"),
+        ("OPTION", "OPTIONS"),
+        ("psot", "POST"),
+    ] {
+        let text = route(&format!("['GET', '{method}']"));
+        warned(
+            &text,
+            &format!("server.route[0].match.method[1] is \"{method}\", which is hardly a method"),
+        );
+        let document = Document::parse("test.toml", &text, Format::Toml).unwrap();
+        let warning = document.warnings().iter().next().unwrap();
+        assert_eq!(warning.did_you_mean.as_deref(), Some(meant));
+    }
+    warned(
+        &route("'PSOT'"),
+        "server.route[0].match.method is \"PSOT\", which is hardly a method",
+    );
+    for method in [
+        "PURGE", "PROPFIND", "MERGE", "MOVE", "LOCK", "REPORT", "QUERY", "M-SEARCH", "FETCH",
+    ] {
+        fine(&route(&format!("'{method}'")));
+    }
+}
+
+#[test]
 fn a_route_that_matches_what_hardly_anybody_sends_is_a_warning() {
     let route = |wanted: &str| format!("[[server.route]]\nmatch = {{ {wanted} }}\n");
     let grpc = |content_type: &str| {

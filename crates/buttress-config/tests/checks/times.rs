@@ -1,6 +1,6 @@
 //! Times that don't fit into each other.
 
-use super::{fine, refused, warned};
+use super::{fine, refused, warned, wrong};
 use buttress_config::{Document, Format, Severity};
 
 #[test]
@@ -108,35 +108,6 @@ fn no_wait_is_longer_than_the_longest_that_is_worth_it() {
 }
 
 #[test]
-fn queues_in_front_of_each_attempt_are_warned_of() {
-    let upstream = |timeout: &str, shadow: bool| {
-        format!(
-            "[policy.p]\npace = {{ rate = '9/s', waiting_room = {{ places = 9, longest_wait = '50ms' }} }}\n\
-             [upstream.u]\ntimeout = '{timeout}'\nattempt_timeout = '1s'\nuse = 'p'\n\
-             rate_limit = {{ rate = '9/s', wait_at_most = '200ms', shadow = {shadow} }}\n\
-             retry = {{ attempts = 2, backoff = {{ constant = '100ms' }} }}\n"
-        )
-    };
-    fine(&upstream("2600ms", false));
-    warned(
-        &upstream("2599ms", false),
-        "upstream.u.retry.attempts lets 2 attempts, with up to 250ms in queues before each, take 2s600ms",
-    );
-    // In shadow, nobody waits.
-    fine(&upstream("2200ms", true));
-}
-
-#[test]
-fn standard_retries_must_fit_into_a_shorter_call() {
-    fine("[upstream.u]\ntimeout = '8s'\n");
-    refused(
-        "[upstream.u]\ntimeout = '7s'\n",
-        "upstream.u.timeout lets 3 attempts of 2s500ms",
-    );
-    fine("[upstream.u]\ntimeout = '3s'\nretry = false\n");
-}
-
-#[test]
 fn an_attempt_is_no_longer_than_the_call() {
     let upstream = |each: &str| {
         format!("[upstream.u]\ntimeout = '2s'\nattempt_timeout = '{each}'\nretry = false\n")
@@ -149,106 +120,34 @@ fn an_attempt_is_no_longer_than_the_call() {
 }
 
 #[test]
-fn a_queue_is_shorter_than_the_deadline() {
-    let route = |policy: &str| {
-        format!(
-            "[server.defaults]\ndeadline = '1s'\n[[server.route]]\nmatch = {{ path = '/' }}\n{policy}\n"
-        )
-    };
-    let room = |kind: &str, rest: &str, wait: &str| {
-        route(&format!(
-            "{kind} = {{ {rest} waiting_room = {{ places = 1, longest_wait = '{wait}' }} }}"
-        ))
-    };
-    for (kind, rest) in [
-        ("bulkhead", "limit = 1,"),
-        ("adaptive_limit", ""),
-        ("pace", "rate = '5/s',"),
+fn an_attempt_that_is_too_long_does_not_hide_that_all_of_them_are() {
+    let text = "[upstream.u]\ntimeout = '1s'\nattempt_timeout = '2s'\nretry = 3\n";
+    let wrong = wrong(text);
+    assert_eq!(wrong.len(), 2, "{wrong:#?}");
+    assert!(wrong[0].starts_with("upstream.u.attempt_timeout lets an attempt take 2s"));
+    assert!(wrong[1].starts_with("upstream.u.retry.attempts lets 3 attempts of 2s"));
+}
+
+/// Neither by a default, which is not what the file says either.
+#[test]
+fn nothing_is_said_about_times_that_could_not_be_read() {
+    for text in [
+        "[upstream.u]\ntimeout = 'long'\nattempt_timeout = '12s'\n",
+        "[upstream.u]\ntimeout = '6s'\nattempt_timeout = 'short'\nretry = 3\n",
+        "[upstream.u]\ntimeout = '6s'\nattempt_timeout = '3s'\nretry = { attempts = 'two' }\n",
+        "[upstream.u]\nattempt_timeout = '20s'\ntimeout = '1m'\nretry = 2\ncircuit_breaker = { time_window = 'wide' }\n",
+        "[upstream.u]\ntimeout = { headers = 'long', idle_body = '1s' }\nattempt_timeout = '12s'\n",
+        "[upstream.u]\ntimeout = { idle_body = '1s' }\nattempt_timeout = '12s'\n",
+        "[upstream.u]\ntimeout = '6s'\nattempt_timeout = { headers = 'short' }\nretry = 3\n",
+        "[server.defaults]\ntimeout = 'long'\ndeadline = '1ms'\n",
+        "[server.defaults]\ndeadline = { at_most = 'far' }\ntimeout = '40s'\n",
+        "[server.defaults]\ndeadline = 'far'\n[[server.route]]\nmatch = {}\n\
+         rate_limit = { rate = '5/s', wait_at_most = '40s' }\n",
+        "[[server.route]]\nmatch = { path = '/', method = 'get' }\n[[server.route]]\nmatch = { path = '/' }\n",
     ] {
-        fine(&room(kind, rest, "999ms"));
-        let path = format!("server.route[0].{kind}.waiting_room.longest_wait is 1s");
-        refused(&room(kind, rest, "1s"), &path);
+        let wrong = wrong(text);
+        assert_eq!(wrong.len(), 1, "{text}: {wrong:#?}");
     }
-    fine(&route(
-        "rate_limit = { rate = '5/s', wait_at_most = '999ms' }",
-    ));
-    refused(
-        &route("rate_limit = { rate = '5/s', wait_at_most = '1s' }"),
-        "server.route[0].rate_limit.wait_at_most is 1s",
-    );
-}
-
-#[test]
-fn a_shared_queue_is_shorter_than_the_deadline_of_each_that_uses_it() {
-    let file = |deadline: &str| {
-        format!(
-            "[policy.pool.bulkhead]\nlimit = 4\nwaiting_room = {{ places = 9, longest_wait = '1s' }}\n\
-             [[server.route]]\nmatch = {{ path = '/' }}\nuse = ['pool']\ndeadline = '{deadline}'\n"
-        )
-    };
-    fine(&file("1001ms"));
-    refused(
-        &file("1s"),
-        "server.route[0].use names \"pool\", in which calls wait for up to 1s",
-    );
-}
-
-#[test]
-fn a_queue_before_an_upstream_is_shorter_than_the_call() {
-    let upstream = |wait: &str| {
-        format!(
-            "[upstream.u]\ntimeout = '8s'\n\
-             bulkhead = {{ limit = 4, waiting_room = {{ places = 9, longest_wait = '{wait}' }} }}\n"
-        )
-    };
-    warned(&upstream("7s"), "upstream.u.timeout lets 3 attempts");
-    refused(
-        &upstream("8s"),
-        "upstream.u.bulkhead.waiting_room.longest_wait is 8s",
-    );
-}
-
-#[test]
-fn queues_in_which_a_request_waits_in_turn_are_together_shorter_than_the_deadline() {
-    let route = |shared: &str, own: &str| {
-        format!(
-            "[policy.pool]\nbulkhead = {{ limit = 4, waiting_room = {{ places = 9, longest_wait = '{shared}' }} }}\n\
-             [[server.route]]\nmatch = {{ path = '/' }}\nuse = 'pool'\ndeadline = '1s'\n\
-             rate_limit = {{ rate = '5/s', wait_at_most = '300ms' }}\n\
-             pace = {{ rate = '5/s', waiting_room = {{ places = 9, longest_wait = '{own}' }} }}\n"
-        )
-    };
-    fine(&route("300ms", "399ms"));
-    refused(
-        &route("300ms", "400ms"),
-        "server.route[0].pace.waiting_room.longest_wait is 400ms, with which calls wait in all the queues in turn for up to 1s",
-    );
-    refused(
-        &route("699ms", "1ms"),
-        "server.route[0].use names \"pool\", in which calls wait for up to 699ms, with which calls wait in all the queues in turn for up to 1s",
-    );
-    // One that is too long alone is said to be, and nothing more.
-    refused(
-        &route("300ms", "1s"),
-        "server.route[0].pace.waiting_room.longest_wait is 1s",
-    );
-}
-
-#[test]
-fn queues_before_an_upstream_are_together_shorter_than_the_call() {
-    let upstream = |wait: &str, shadow: bool| {
-        format!(
-            "[upstream.u]\ntimeout = '1s'\nattempt_timeout = '1s'\nretry = false\n\
-             bulkhead = {{ limit = 4, waiting_room = {{ places = 9, longest_wait = '500ms' }} }}\n\
-             rate_limit = {{ rate = '5/s', wait_at_most = '{wait}', shadow = {shadow} }}\n"
-        )
-    };
-    fine(&upstream("499ms", false));
-    fine(&upstream("500ms", true));
-    refused(
-        &upstream("500ms", false),
-        "upstream.u.bulkhead.waiting_room.longest_wait is 500ms, with which calls wait in all the queues in turn for up to 1s",
-    );
 }
 
 #[test]
@@ -267,6 +166,67 @@ fn a_breaker_sees_two_timeouts_in_its_window() {
     refused(
         "[upstream.u]\ntimeout = '60s'\nattempt_timeout = '16s'\n",
         "upstream.u.attempt_timeout makes the breaker's window of 30s shorter than two timeouts",
+    );
+}
+
+#[test]
+fn a_breaker_that_looks_at_no_rates_needs_no_window() {
+    let upstream = |rates: &str| {
+        format!(
+            "[upstream.u]\nattempt_timeout = '2s'\ncircuit_breaker = {{ time_window = '3s', {rates} }}\n"
+        )
+    };
+    fine(&upstream("failure_rate = false"));
+    for rates in [
+        "",
+        "failure_rate = false, slow_calls = { duration = '1s', rate = 0.5 }",
+    ] {
+        refused(
+            &upstream(rates),
+            "upstream.u.circuit_breaker.time_window makes the breaker's window of 3s",
+        );
+    }
+}
+
+#[test]
+fn a_timeout_that_comes_after_the_deadline_is_warned_of() {
+    let route = |policies: &str| format!("[[server.route]]\nmatch = {{}}\n{policies}\n");
+    fine(&route("deadline = '2s'\ntimeout = '2s'"));
+    fine(&route("deadline = false\ntimeout = '1h'"));
+    warned(
+        &route("deadline = '2s'\ntimeout = '3s'"),
+        "server.route[0].timeout lets the work take 3s, but the deadline ends every call after 2s",
+    );
+    warned(
+        &route("timeout = '1m'"),
+        "server.route[0].timeout lets the work take 1m, but the deadline ends every call after 30s by default",
+    );
+    // Once, where it is said.
+    let defaults = "[server.defaults]\ntimeout = '3s'\n";
+    warned(
+        &format!("{}{defaults}deadline = '2s'\n", route("")),
+        "server.defaults.timeout lets the work take 3s",
+    );
+    warned(
+        &format!("{}{defaults}", route("deadline = '2s'")),
+        "server.route[0].deadline lets the work take 3s",
+    );
+}
+
+#[test]
+fn a_hedge_that_never_comes_is_hardly_meant() {
+    let upstream = |after: &str, rest: &str| {
+        format!("[upstream.u]\nattempt_timeout = '1s'\n{rest}\nhedge = '{after}'\n")
+    };
+    fine(&upstream("999ms", ""));
+    warned(
+        &upstream("1s", ""),
+        "upstream.u.hedge.after sends a copy of a call that has been out for 1s, and each attempt is over after 1s",
+    );
+    let call = "[upstream.u]\nattempt_timeout = false\ntimeout = '2s'\nhedge = '3s'\n";
+    warned(
+        call,
+        "upstream.u.hedge.after sends a copy of a call that has been out for 3s, and each call is over after 2s",
     );
 }
 

@@ -7,6 +7,7 @@
 
 mod order;
 mod rule;
+mod sheds;
 
 use buttress::Rejection;
 use http::{Request, Response};

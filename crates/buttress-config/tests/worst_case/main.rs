@@ -13,13 +13,62 @@ mod upstream;
 
 use buttress_config::explain::stacks;
 use buttress_config::{Document, Format};
+use bytes::Bytes;
 use http::{Response, StatusCode};
+use http_body::Frame;
+use http_body_util::BodyExt;
 use proptest::prelude::*;
 use regex::Regex;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::{Instant, Sleep};
+use tower::BoxError;
 
 type Body = http_body_util::Empty<bytes::Bytes>;
+
+/// A body that has a bit every now and then, and no end.
+struct Endless {
+    next: Pin<Box<Sleep>>,
+}
+
+impl Endless {
+    fn new() -> Self {
+        let next = Box::pin(tokio::time::sleep(BETWEEN_FRAMES));
+        Self { next }
+    }
+}
+
+impl http_body::Body for Endless {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        std::task::ready!(self.next.as_mut().poll(cx));
+        let next = Instant::now() + BETWEEN_FRAMES;
+        self.next.as_mut().reset(next);
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b".")))))
+    }
+}
+
+const BETWEEN_FRAMES: Duration = Duration::from_millis(300);
+
+/// How long it takes until a call's body ends, be it by an error.
+async fn to_the_end<B>(call: impl Future<Output = Result<Response<B>, BoxError>>) -> Duration
+where
+    B: http_body::Body,
+{
+    let begin = Instant::now();
+    if let Ok(response) = call.await {
+        let mut body = std::pin::pin!(response.into_body());
+        while let Some(Ok(_)) = body.frame().await {}
+    }
+    begin.elapsed()
+}
 
 /// What a callee does with a call.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +142,18 @@ fn said(text: &str, stack: &str) -> (Option<Duration>, Option<Duration>) {
     let most = find(r" (\w+) to the response's headers");
     assert_eq!(most.is_none(), line.contains("no bound"), "{line}");
     (most, find(r" (\w+) unless the callee asks"))
+}
+
+/// The time to the end of the body in the worst case, if that is said.
+fn said_of_body(text: &str, stack: &str) -> Option<Duration> {
+    let document = Document::parse("test.toml", text, Format::Toml).unwrap();
+    let shown = stacks(document.settings());
+    let (_, shown) = shown.split_once(stack).unwrap();
+    let line = shown.lines().find(|line| line.contains("worst case"));
+    let found = Regex::new(r", (\w+) to the end of its body")
+        .unwrap()
+        .captures(line.unwrap())?;
+    Some(time(&found[1]))
 }
 
 /// A time as it is written.

@@ -1,6 +1,6 @@
 //! Requests to a server.
 
-use super::{Answer, Body, LATE, answer, paused, said};
+use super::{Answer, Body, Endless, LATE, answer, paused, said, said_of_body, to_the_end};
 use buttress_config::Rules;
 use http::{Request, Response};
 use proptest::prelude::*;
@@ -68,6 +68,50 @@ fn a_request_waits_in_each_queue_and_then_as_long_as_its_timeout() {
     assert!(
         time <= most.unwrap() + LATE && time * 100 >= most.unwrap() * 99,
         "{time:?}"
+    );
+}
+
+/// How long some requests take to the end of bodies that have none, which come at once.
+fn run_with_bodies(text: &str, requests: u32) -> Vec<Duration> {
+    paused().block_on(async {
+        let service = service_fn(|_: Request<Body>| async {
+            Ok::<_, BoxError>(Response::new(Endless::new()))
+        });
+        let server = Rules::from_toml(text).unwrap().server().layer(service);
+        let requests = (0..requests).map(|_| {
+            let request = Request::get("/").body(Body::new()).unwrap();
+            to_the_end(server.clone().oneshot(request))
+        });
+        futures_util::future::join_all(requests).await
+    })
+}
+
+#[test]
+fn a_body_ends_after_its_queues_and_its_time() {
+    let body = "{ headers = '1s', whole_body = '5s' }";
+    let queues = "rate_limit = { rate = '1/s', burst = 1, wait_at_most = '1s' }\n\
+                  pace = { rate = '1 per 4s', waiting_room = { places = 9, longest_wait = '3s' } }\n";
+    let text = route("'30s'", body, queues);
+    let most = said_of_body(&text, "server.route[0]");
+    assert_eq!(most, Some(Duration::from_secs(1 + 3 + 5)));
+    let times = run_with_bodies(&text, 2);
+    let time = times[1];
+    assert!(
+        time <= most.unwrap() + LATE && time * 100 >= most.unwrap() * 99,
+        "{time:?}"
+    );
+    // A deadline ends what waits in queues, and no body.
+    let text = route("'2s'", body, "");
+    assert_eq!(
+        said_of_body(&text, "server.route[0]"),
+        Some(Duration::from_secs(5))
+    );
+    let time = run_with_bodies(&text, 1)[0];
+    assert!(time >= Duration::from_secs(5) && time <= Duration::from_secs(5) + LATE);
+    // Without a bound, nothing is said of it.
+    assert_eq!(
+        said_of_body(&route("'2s'", "'1s'", ""), "server.route[0]"),
+        None
     );
 }
 

@@ -1,6 +1,6 @@
 //! Calls to an upstream.
 
-use super::{Answer, Body, LATE, answer, paused, said};
+use super::{Answer, Body, Endless, LATE, answer, paused, said, said_of_body, to_the_end};
 use buttress::repeat::ReplayBody;
 use buttress_config::{Document, Format, Rules};
 use http::{Request, Response};
@@ -77,6 +77,45 @@ fn a_callee_that_hangs_takes_each_attempt_and_each_wait() {
     let (_, unasked) = said(&text, "upstream.u");
     assert_eq!(unasked, Some(millis(4_000 + 400 + 800 + 1_000)));
     nearly(one(&text, &[Answer::HANGS]), unasked.unwrap());
+}
+
+/// From the call on, whatever its attempts took before there was an answer.
+#[test]
+fn a_body_ends_when_the_call_has_had_its_time() {
+    let text = format!(
+        "{PLAIN}timeout = {{ headers = '4s', whole_body = '6s' }}\nattempt_timeout = '1s'\n\
+         retry = {{ attempts = 3, budget = false }}\n"
+    );
+    let most = said_of_body(&text, "upstream.u");
+    assert_eq!(most, Some(secs(6)));
+    let time = paused().block_on(async {
+        let sent = AtomicUsize::new(0);
+        let callee = service_fn(|_: Request<ReplayBody<Body>>| {
+            let hangs = sent.fetch_add(1, Ordering::Relaxed) < 2;
+            async move {
+                if hangs {
+                    std::future::pending::<()>().await;
+                }
+                Ok::<_, BoxError>(Response::new(Endless::new()))
+            }
+        });
+        let rules = Rules::from_toml(&text).unwrap();
+        let client = rules.upstream("u").unwrap().layer(callee);
+        let request = Request::get("http://u.test/").body(Body::new()).unwrap();
+        to_the_end(client.oneshot(request)).await
+    });
+    nearly(time, most.unwrap());
+}
+
+#[test]
+fn an_attempt_that_nothing_is_said_of_leaves_time_for_the_others() {
+    let text = format!("{PLAIN}timeout = '2s'\n");
+    let time = one(&text, &[Answer::HANGS, Answer::with(200, Duration::ZERO)]);
+    // The wait before the second attempt is 50 ms at most.
+    assert!(
+        time >= millis(616) && time <= millis(616 + 50) + LATE,
+        "{time:?}"
+    );
 }
 
 #[test]
