@@ -8,17 +8,27 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::{any, get};
 use buttress_config::{Document, Rules};
-use buttress_examples::{gateway, listen};
+use buttress_examples::{Stop, gateway, listen};
 use std::net::TcpListener as StdListener;
 use std::path::Path;
-use std::thread;
 use std::time::Duration;
+use std::{process, thread};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_stream::StreamExt as _;
 use tower::BoxError;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), BoxError> {
+async fn main() {
+    if let Err(error) = run().await {
+        eprintln!("{error}");
+        // Whatever the other threads are at.
+        process::exit(1);
+    }
+    println!("stopped");
+}
+
+async fn run() -> Result<(), BoxError> {
     tracing_subscriber::fmt().init();
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/gateway.toml");
     let given = std::env::args().nth(1);
@@ -27,38 +37,60 @@ async fn main() -> Result<(), BoxError> {
     let file = Document::load(Path::new(name))?;
     let listener = listen(8080).await?.into_std()?;
     let url = format!("http://{}", listener.local_addr()?);
-    let first = TcpListener::from_std(listener.try_clone()?)?;
-    let first = gateway::serve(first, &rules, &file)?;
+    let stop = Stop::at_signal()?;
     // A thread for each core, as nginx has its workers: a request stays where it is, and its
     // connection to the upstream is there as well. They share the policies.
-    for _ in 1..thread::available_parallelism()?.get() {
-        let (listener, rules, file) = (listener.try_clone()?, rules.clone(), file.clone());
-        thread::spawn(move || work(listener, &rules, &file));
+    let mut workers = JoinSet::new();
+    for _ in 0..thread::available_parallelism()?.get() {
+        let (listener, stop) = (listener.try_clone()?, stop.clone());
+        let (rules, file) = (rules.clone(), file.clone());
+        workers.spawn_blocking(move || work(listener, &rules, &file, stop));
+    }
+    drop(listener);
+    let demo = given.is_none();
+    if demo {
+        let listener = TcpListener::bind(DEMO).await;
+        let listener = listener.map_err(|error| format!("{DEMO}, for the demo: {error}"))?;
+        tokio::spawn(axum::serve(listener, upstream()).into_future());
     }
     println!("listening on {url}, by {name}: edit it while this runs");
-    if given.is_none() {
-        tokio::spawn(axum::serve(TcpListener::bind(DEMO).await?, demo()).into_future());
+    if demo {
         println!(
             "
     curl -i {url}/hello
     curl -i {url}/slow        # more than the file gives it
     curl -i {url}/flaky       # tried again
-    curl -N {url}/stream"
+    curl -N {url}/stream
+"
         );
     }
-    Ok(first.await?)
+    println!("Ctrl-C stops it.");
+    while let Some(ended) = workers.join_next().await {
+        ended??;
+    }
+    Ok(())
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn work(listener: StdListener, rules: &Rules, file: &Document) -> Result<(), BoxError> {
-    Ok(gateway::serve(TcpListener::from_std(listener)?, rules, file)?.await?)
+async fn work(
+    listener: StdListener,
+    rules: &Rules,
+    file: &Document,
+    stop: Stop,
+) -> Result<(), BoxError> {
+    let listener = TcpListener::from_std(listener)?;
+    tokio::select! {
+        () = gateway::serve(listener, rules, file, stop.clone().asked())? => {}
+        () = stop.overdue() => {}
+    }
+    Ok(())
 }
 
 /// Where the file beside this has its upstream.
 const DEMO: &str = "127.0.0.1:8081";
 
 /// An upstream to try it with.
-fn demo() -> Router {
+fn upstream() -> Router {
     let slow = || tokio::time::sleep(Duration::from_secs(3));
     let flaky = || async {
         // Every other second it is not well.

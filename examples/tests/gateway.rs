@@ -23,6 +23,7 @@ use http::{HeaderMap, StatusCode, Version};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use std::convert::Infallible;
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -54,7 +55,7 @@ fn parsed(text: &str) -> Document {
 async fn gateway_by(file: Document) -> String {
     let rules = Rules::new(file.clone()).unwrap();
     let (listener, url) = common::listen().await;
-    tokio::spawn(gateway::serve(listener, &rules, &file).unwrap());
+    tokio::spawn(gateway::serve(listener, &rules, &file, pending()).unwrap());
     url
 }
 
@@ -451,7 +452,7 @@ async fn an_upstream_that_is_nowhere_is_refused_by_name() {
         let file = parsed(&format!("[upstream.payments]\n{fields}"));
         let rules = Rules::new(file.clone()).unwrap();
         let (listener, _) = common::listen().await;
-        let Err(error) = gateway::serve(listener, &rules, &file) else {
+        let Err(error) = gateway::serve(listener, &rules, &file, pending()) else {
             panic!("{fields}");
         };
         assert!(error.to_string().contains(wrong), "{error}");
@@ -511,10 +512,7 @@ async fn trailers_of_http_pass() {
 async fn grpc_passes_with_its_trailers_deadlines_and_streams() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let upstream = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(buttress_examples::grpc::serve(
-        listener,
-        std::future::pending(),
-    ));
+    tokio::spawn(buttress_examples::grpc::serve(listener, pending()));
     let rules = "
         [server.defaults]
         pressure = false
@@ -571,10 +569,11 @@ async fn what_is_refused_and_what_cannot_be_reached_is_answered() {
         retry = false
         circuit_breaker = { consecutive_failures = 2 }
     ";
-    let upstream = common::serve(Router::new().route("/limited", get(|| async {})).route(
-        "/slow",
-        get(|| async { std::future::pending::<()>().await }),
-    ))
+    let upstream = common::serve(
+        Router::new()
+            .route("/limited", get(|| async {}))
+            .route("/slow", get(|| async { pending::<()>().await })),
+    )
     .await;
     let url = gateway_to(&upstream, rules).await;
     let client = http1();
@@ -613,7 +612,7 @@ async fn a_file_that_is_edited_while_it_runs_applies() {
     let rules = Rules::watch(&path).unwrap();
     let (listener, url) = common::listen().await;
     let file = Document::load(&path).unwrap();
-    tokio::spawn(gateway::serve(listener, &rules, &file).unwrap());
+    tokio::spawn(gateway::serve(listener, &rules, &file, pending()).unwrap());
     // On the connection that is there before the change.
     let client = http2();
     let status = async || client.get(&url).send().await.unwrap().status().as_u16();
