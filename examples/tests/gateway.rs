@@ -29,6 +29,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tonic::Code;
 use tonic::transport::Endpoint;
 
@@ -88,8 +89,9 @@ fn got<'a>(answer: &'a str, name: &str) -> Vec<&'a str> {
 }
 
 /// An upstream that has one answer to whatever comes, and closes.
-async fn upstream_that_answers(answer: &'static str) -> String {
+async fn upstream_that_answers(answer: &str) -> String {
     let (listener, url) = common::listen().await;
+    let answer = answer.to_owned();
     tokio::spawn(async move {
         while let Ok((mut connection, _)) = listener.accept().await {
             let mut head = Vec::new();
@@ -297,16 +299,24 @@ async fn a_request_that_is_not_for_one_host_is_refused() {
         "GET / HTTP/1.1\r\nhost: user@shop.example\r\n",
         "GET / HTTP/1.1\r\nhost: shop.example\r\nhost: other.example\r\n",
         "GET / HTTP/1.1\r\nhost: shop.example/a\r\n",
+        "GET / HTTP/1.0\r\nhost: shop.example\r\nhost: other.example\r\n",
         "GET / HTTP/1.1\r\nhost:\r\n",
         "GET / HTTP/1.1\r\n",
+        "GET http://shop.example/ HTTP/1.1\r\n",
+        "GET http://shop.example/ HTTP/1.1\r\nhost: shop.example\r\nhost: shop.example\r\n",
+        "GET http://shop.example/ HTTP/1.1\r\nhost: user@shop.example\r\n",
+        "GET https://shop.example/ HTTP/1.1\r\nhost: shop.example\r\n",
+        "GET ftp://shop.example/ HTTP/1.1\r\nhost: shop.example\r\n",
     ] {
         let answer = answer_to(&url, &format!("{head}connection: close\r\n\r\n")).await;
-        assert!(answer.starts_with("HTTP/1.1 400 "), "{head}: {answer}");
+        let (version, status) = answer.split_once(' ').unwrap();
+        assert!(version.starts_with("HTTP/1."), "{head}: {answer}");
+        assert!(status.starts_with("400 "), "{head}: {answer}");
     }
 }
 
 #[tokio::test]
-async fn tunnels_are_refused() {
+async fn tunnels_and_traces_are_refused() {
     let url = open_gateway_to(Router::new().fallback(any(echo))).await;
     for head in [
         "GET / HTTP/1.1\r\nhost: shop.example\r\nconnection: close, Upgrade\r\n\
@@ -314,6 +324,7 @@ async fn tunnels_are_refused() {
          sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
         "CONNECT shop.example:443 HTTP/1.1\r\nhost: shop.example:443\r\n\
          connection: close\r\n",
+        "TRACE / HTTP/1.1\r\nhost: shop.example\r\nconnection: close\r\n",
     ] {
         let answer = answer_to(&url, &format!("{head}\r\n")).await;
         assert!(answer.starts_with("HTTP/1.1 501 "), "{head}: {answer}");
@@ -657,10 +668,102 @@ async fn a_body_of_unknown_length_passes_with_any_method() {
 #[tokio::test]
 async fn a_body_in_a_coding_that_would_be_lost_is_refused() {
     let url = open_gateway_to(Router::new().fallback(any(echo))).await;
-    let request = "POST / HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\
-                   transfer-encoding: gzip, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
-    let answer = answer_to(&url, request).await;
-    assert!(answer.starts_with("HTTP/1.1 501"), "{answer}");
+    for codings in [
+        "transfer-encoding: gzip, chunked\r\n",
+        "transfer-encoding: chunked, chunked\r\n",
+        "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n",
+        "transfer-encoding: gz\u{ef}p\r\ntransfer-encoding: chunked\r\n",
+    ] {
+        let request = format!(
+            "POST / HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n{codings}\r\n\
+             5\r\nhello\r\n0\r\n\r\n"
+        );
+        let answer = answer_to(&url, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 501"), "{codings}: {answer}");
+
+        let answer = format!("HTTP/1.1 200 OK\r\n{codings}\r\n5\r\nhello\r\n0\r\n\r\n");
+        let url = gateway_to(&upstream_that_answers(&answer).await, OPEN).await;
+        assert_eq!(common::status(&url).await, StatusCode::BAD_GATEWAY);
+    }
+}
+
+#[tokio::test]
+async fn a_request_for_options_passes_as_many_proxies_as_it_may() {
+    let url = open_gateway_to(Router::new().fallback(any(echo))).await;
+    let answer = async |method: &str, most: &str| {
+        let request = format!(
+            "{method} / HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\
+             max-forwards: {most}\r\n\r\n"
+        );
+        answer_to(&url, &request).await
+    };
+    let passed = answer("OPTIONS", "3").await;
+    assert_eq!(got(&passed, "max-forwards"), ["2"], "{passed}");
+    let ended = answer("OPTIONS", "0").await;
+    assert!(ended.starts_with("HTTP/1.1 200 "), "{ended}");
+    assert!(!ended.contains("x-method"), "{ended}");
+    let wrong = answer("OPTIONS", "-1").await;
+    assert!(wrong.starts_with("HTTP/1.1 400 "), "{wrong}");
+    // Of any other method it means nothing.
+    let passed = answer("GET", "0").await;
+    assert_eq!(got(&passed, "max-forwards"), ["0"], "{passed}");
+}
+
+#[tokio::test]
+async fn a_client_that_never_gets_to_the_end_of_a_head_is_left() {
+    let url = open_gateway_to(Router::new().fallback(any(echo))).await;
+    let address = url.strip_prefix("http://").unwrap();
+    for (sent, answered) in [
+        ("GET / HTTP/1.1\r\nhost: a.test\r\nx-own: ", false),
+        ("GET / HTTP/1.1\r\nhost: a.test\r\n\r\nGET / HTTP", true),
+        ("GET / HTTP/1.1\r\nhost: a.test\r\n\r\n", true),
+    ] {
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        connection.write_all(sent.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while answered && !answer.ends_with(b"\r\n\r\n") {
+            answer.push(connection.read_u8().await.unwrap());
+        }
+        assert_eq!(answer.starts_with(b"HTTP/1.1 200 "), answered);
+        // All that there is to wait for is how long it takes.
+        tokio::time::pause();
+        assert_eq!(connection.read_to_end(&mut answer).await.unwrap(), 0);
+        tokio::time::resume();
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_told_to_stop_serves_the_calls_under_way_and_no_other() {
+    let (arrived, may_answer) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
+    let handler = {
+        let (arrived, may_answer) = (Arc::clone(&arrived), Arc::clone(&may_answer));
+        async move || {
+            arrived.notify_one();
+            let _ = may_answer.acquire().await;
+        }
+    };
+    let upstream = common::serve(Router::new().fallback(any(handler))).await;
+    let file = parsed(&file_of(OPEN, &upstream));
+    let rules = Rules::new(file.clone()).unwrap();
+    let (listener, url) = common::listen().await;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stopped = async { _ = stopped.await };
+    let server = tokio::spawn(gateway::serve(listener, &rules, &file, stopped).unwrap());
+    let mut calls = Vec::new();
+    for client in [http1(), http2()] {
+        calls.push(tokio::spawn(client.get(&url).send()));
+        arrived.notified().await;
+    }
+    drop(stop);
+    let address = url.strip_prefix("http://").unwrap();
+    while TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    may_answer.add_permits(calls.len());
+    for call in calls {
+        assert_eq!(call.await.unwrap().unwrap().status(), StatusCode::OK);
+    }
+    server.await.unwrap();
 }
 
 /// Or a few clients that go away could cut the upstream off from everybody.
