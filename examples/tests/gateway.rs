@@ -15,7 +15,7 @@ use axum::response::Response;
 use axum::routing::{any, get};
 use axum::serve::ListenerExt as _;
 use buttress_config::{Document, Format, Rules};
-use buttress_examples::gateway;
+use buttress_examples::gateway::{self, Upstream};
 use buttress_examples::grpc::greeter::HelloRequest;
 use buttress_examples::grpc::greeter::greeter_client::GreeterClient;
 use futures_util::{StreamExt, stream};
@@ -54,9 +54,10 @@ fn parsed(text: &str) -> Document {
 
 /// A gateway by this file. Returns its URL.
 async fn gateway_by(file: Document) -> String {
-    let rules = Rules::new(file.clone()).unwrap();
+    let upstreams = Upstream::all_of(&file).unwrap();
+    let rules = Rules::new(file).unwrap();
     let (listener, url) = common::listen().await;
-    tokio::spawn(gateway::serve(listener, &rules, &file, pending()).unwrap());
+    tokio::spawn(gateway::serve(listener, &rules, upstreams, pending()).unwrap());
     url
 }
 
@@ -444,11 +445,12 @@ async fn the_longest_prefix_says_which_upstream_a_path_is_for() {
     assert_eq!(text(&url, "/homes").await.0, 404);
 }
 
-#[tokio::test]
-async fn an_upstream_that_is_nowhere_is_refused_by_name() {
+#[test]
+fn an_upstream_that_is_nowhere_is_refused_by_name() {
     for (fields, wrong) in [
         ("", "upstream.payments.x-address"),
         ("x-address = 5", "upstream.payments.x-address"),
+        ("x-address = \"a\"", "upstream.payments.x-address"),
         ("x-address = \"http://a:1\"", "upstream.payments.x-address"),
         ("x-address = \"user@a:1\"", "upstream.payments.x-address"),
         (
@@ -461,12 +463,9 @@ async fn an_upstream_that_is_nowhere_is_refused_by_name() {
         ),
     ] {
         let file = parsed(&format!("[upstream.payments]\n{fields}"));
-        let rules = Rules::new(file.clone()).unwrap();
-        let (listener, _) = common::listen().await;
-        let Err(error) = gateway::serve(listener, &rules, &file, pending()) else {
-            panic!("{fields}");
-        };
-        assert!(error.to_string().contains(wrong), "{error}");
+        let error = Upstream::all_of(&file).unwrap_err();
+        let start = format!("rules: {wrong} must ");
+        assert!(error.starts_with(&start), "{error}");
     }
 }
 
@@ -622,8 +621,8 @@ async fn a_file_that_is_edited_while_it_runs_applies() {
     write("1 per hour");
     let rules = Rules::watch(&path).unwrap();
     let (listener, url) = common::listen().await;
-    let file = Document::load(&path).unwrap();
-    tokio::spawn(gateway::serve(listener, &rules, &file, pending()).unwrap());
+    let upstreams = Upstream::all_of(&Document::load(&path).unwrap()).unwrap();
+    tokio::spawn(gateway::serve(listener, &rules, upstreams, pending()).unwrap());
     // On the connection that is there before the change.
     let client = http2();
     let status = async || client.get(&url).send().await.unwrap().status().as_u16();
@@ -744,11 +743,12 @@ async fn a_gateway_that_is_told_to_stop_serves_the_calls_under_way_and_no_other(
     };
     let upstream = common::serve(Router::new().fallback(any(handler))).await;
     let file = parsed(&file_of(OPEN, &upstream));
-    let rules = Rules::new(file.clone()).unwrap();
+    let upstreams = Upstream::all_of(&file).unwrap();
+    let rules = Rules::new(file).unwrap();
     let (listener, url) = common::listen().await;
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = async { _ = stopped.await };
-    let server = tokio::spawn(gateway::serve(listener, &rules, &file, stopped).unwrap());
+    let server = tokio::spawn(gateway::serve(listener, &rules, upstreams, stopped).unwrap());
     let mut calls = Vec::new();
     for client in [http1(), http2()] {
         calls.push(tokio::spawn(client.get(&url).send()));

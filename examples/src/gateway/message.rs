@@ -11,7 +11,8 @@
 //! - A request that is not for one host (no `Host`, two of them, one with a user's name) or not by
 //!   `http` is refused with 400.
 //! - Tunnels (`CONNECT`, websockets) are refused with 501, as a call through one has no end that a
-//!   policy could see, and so is `TRACE`. Other upgrades are not made, which HTTP allows.
+//!   policy could see, and so is `TRACE`. Other upgrades are not made, which HTTP allows. How many
+//!   proxies an `OPTIONS` may still pass is counted down.
 //! - Interim answers (1xx) don't pass: hyper cannot send them.
 
 use axum::body::HttpBody;

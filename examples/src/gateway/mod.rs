@@ -9,7 +9,11 @@
 //! of HTTP/1 is left, but nothing says how many connections there may be, and one that says nothing
 //! at all is kept: what is in front of it on the open network has to look after that.
 
+pub mod demo;
 mod message;
+mod upstream;
+
+pub use upstream::Upstream;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::ConnectInfo;
@@ -17,18 +21,16 @@ use axum::response::IntoResponse;
 use axum::serve::Listener;
 use buttress::repeat::ReplayBody;
 use buttress::{BrokenRequest, Http, Protocol, Reject, Rejection};
-use buttress_config::{Document, Rules};
+use buttress_config::{Rules, UnknownUpstream};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{Request, Response, StatusCode, Version, uri::Authority};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::{conn::auto::Builder, graceful::GracefulShutdown};
 use hyper_util::service::TowerToHyperService;
 use message::Refusal;
-use serde_json::Value;
-use std::cmp::Reverse;
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
@@ -41,16 +43,18 @@ use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 ///
 /// # Errors
 ///
-/// An upstream's `x-address` is missing or is not `HOST:PORT`, or its `x-prefix` is not a path.
+/// There are no rules for one of the upstreams, because they are of another file.
 pub fn serve<F: Future<Output = ()> + Send>(
     mut listener: TcpListener,
     rules: &Rules,
-    file: &Document,
+    upstreams: Vec<Upstream>,
     stop: F,
-) -> Result<impl Future<Output = ()> + Send + use<F>, BoxError> {
-    let mut upstreams = Vec::new();
-    for (name, prefix, address) in upstreams_of(file)? {
-        let origin = Arc::new((address, connections(false), connections(true)));
+) -> Result<impl Future<Output = ()> + Send + use<F>, UnknownUpstream> {
+    let mut protected = Vec::new();
+    for upstream in upstreams {
+        let layer = rules.upstream(&upstream.name)?;
+        let (http1, http2) = (connections(false), connections(true));
+        let origin = Arc::new((upstream.address.clone(), http1, http2));
         let origin = service_fn(move |mut request| {
             let (address, http1, http2) = &*origin;
             match message::to_upstream(&mut request, address) {
@@ -58,11 +62,9 @@ pub fn serve<F: Future<Output = ()> + Send>(
                 _ => http1.request(request),
             }
         });
-        let origin = origin.map_err(BoxError::from);
-        upstreams.push((prefix, rules.upstream(&name)?.layer(origin)));
+        protected.push((upstream, layer.layer(origin.map_err(BoxError::from))));
     }
-    upstreams.sort_by_key(|(prefix, _)| Reverse(prefix.len()));
-    let upstreams: Arc<[_]> = upstreams.into();
+    let upstreams: Arc<[_]> = protected.into();
     // Without axum's router, which gives answers to `HEAD` a length that they don't have.
     let app = rules.server().layer(service_fn(move |request| {
         let answer = proxy(Arc::clone(&upstreams), request);
@@ -93,24 +95,6 @@ pub fn serve<F: Future<Output = ()> + Send>(
 /// How long the head of a request may take, and a connection be without one.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Each upstream's name, the beginning of its paths without the slash at its end, and its address.
-fn upstreams_of(file: &Document) -> Result<Vec<(String, String, Authority)>, BoxError> {
-    let root = Value::from(file.root());
-    let all = root["upstream"].as_object().into_iter().flatten();
-    let each = all.map(|(name, upstream)| {
-        let wrong = |what| format!("{}: upstream.{name}.{what}", file.file());
-        let address = upstream["x-address"].as_str().unwrap_or_default();
-        let address: Option<Authority> = address.parse().ok();
-        let address = address.filter(|it| it.port().is_some() && !it.as_str().contains('@'));
-        let address = address.ok_or_else(|| wrong("x-address must be \"HOST:PORT\""))?;
-        let prefix = upstream.get("x-prefix").map_or(Some("/"), Value::as_str);
-        let prefix = prefix.filter(|prefix| prefix.starts_with('/'));
-        let prefix = prefix.ok_or_else(|| wrong("x-prefix must begin with \"/\""))?;
-        Ok((name.clone(), prefix.trim_end_matches('/').into(), address))
-    });
-    each.collect()
-}
-
 /// The connections to an upstream.
 fn connections(http2_only: bool) -> Client<HttpConnector, ReplayBody<Incoming>> {
     let mut connector = HttpConnector::new();
@@ -121,7 +105,7 @@ fn connections(http2_only: bool) -> Client<HttpConnector, ReplayBody<Incoming>> 
 }
 
 async fn proxy<S, B>(
-    upstreams: Arc<[(String, S)]>,
+    upstreams: Arc<[(Upstream, S)]>,
     mut request: Request<Incoming>,
 ) -> Result<Response<Body>, Refusal>
 where
@@ -130,7 +114,7 @@ where
 {
     message::from_client(&mut request)?;
     let path = request.uri().path();
-    let upstream = upstreams.iter().find(|(prefix, _)| is_under(path, prefix));
+    let upstream = upstreams.iter().find(|(upstream, _)| upstream.has(path));
     let (_, upstream) = upstream.ok_or((StatusCode::NOT_FOUND, "no upstream has this path"))?;
     let asked = Http::new().remember(&request);
     let error = match upstream.clone().oneshot(request).await {
@@ -141,6 +125,7 @@ where
         Err(error) => error,
     };
     match Rejection::find(&*error) {
+        // As the layer of the server says it.
         Some(rejection) => {
             let http = Http::new();
             let Ok(answer) = Reject::<Request<()>, _, Infallible>::reject(&http, asked, *rejection);
@@ -151,9 +136,4 @@ where
             None => (StatusCode::BAD_GATEWAY, "the upstream does not answer"),
         }),
     }
-}
-
-fn is_under(path: &str, prefix: &str) -> bool {
-    let rest = path.strip_prefix(prefix);
-    rest.is_some_and(|rest| prefix.is_empty() || rest.is_empty() || rest.starts_with('/'))
 }
