@@ -3,7 +3,7 @@
 //! Which requests may come, how many, and how long they may take, the file says; and how the
 //! upstreams are called. Of the fields that a file leaves to the application, this one has two:
 //! `x-address`, where an upstream is, and `x-prefix`, which paths are for it. They are read once, all
-//! else whenever the file changes. What HTTP demands of any proxy is in [`message`].
+//! else whenever the file changes. What HTTP demands of any proxy is in `message.rs`.
 //!
 //! It speaks HTTP/1 and HTTP/2, without TLS. A client that takes too long over the head of a request
 //! of HTTP/1 is left, but nothing says how many connections there may be, and one that says nothing
