@@ -686,6 +686,22 @@ async fn a_body_in_a_coding_that_would_be_lost_is_refused() {
     }
 }
 
+/// Who counts by the length would take the end of this answer for the next one, or never get there.
+#[tokio::test]
+async fn a_length_beside_a_coding_does_not_pass() {
+    for length in [3, 7] {
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\ntransfer-encoding: chunked\r\n\r\n\
+             5\r\nhello\r\n0\r\n\r\n"
+        );
+        let url = gateway_to(&upstream_that_answers(&answer).await, OPEN).await;
+        for client in [http1(), http2()] {
+            let passed = client.get(&url).send().await.unwrap();
+            assert_eq!(passed.text().await.unwrap(), "hello");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_request_for_options_passes_as_many_proxies_as_it_may() {
     let url = open_gateway_to(Router::new().fallback(any(echo))).await;

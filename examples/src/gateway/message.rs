@@ -116,7 +116,12 @@ pub(super) fn from_upstream<B>(response: &mut Response<B>) -> Result<(), Refusal
         let refusal = "the upstream's answer is none that could be passed on";
         return Err((StatusCode::BAD_GATEWAY, refusal));
     }
-    remove_hop_by_hop(response.headers_mut());
+    let headers = response.headers_mut();
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        // It does not hold, and hyper leaves it there (RFC 9112, section 6.3).
+        headers.remove(header::CONTENT_LENGTH);
+    }
+    remove_hop_by_hop(headers);
     Ok(())
 }
 
