@@ -75,6 +75,7 @@ async fn work(
     let listener = TcpListener::from_std(listener)?;
     tokio::select! {
         () = gateway::serve(listener, rules, upstreams, stop.clone().asked())? => {}
+        // A stream that goes on is cut off then.
         () = stop.overdue() => {}
     }
     Ok(())
