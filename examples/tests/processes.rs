@@ -14,10 +14,13 @@ use buttress_examples::grpc::greeter::greeter_client::GreeterClient;
 use common::process::{Process, built};
 use common::status;
 use reqwest::StatusCode;
+use std::path::PathBuf;
 use std::process::Output;
+use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::Command;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 #[tokio::test]
@@ -137,28 +140,70 @@ async fn a_port_that_is_none_or_is_taken_is_refused_by_name() {
     }
 }
 
+/// A file for the gateway, for as long as it is needed.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> Self {
+        let path =
+            std::env::temp_dir().join(format!("buttress-{name}-{}.toml", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Each call tells that it has arrived, and is answered when it may be.
 #[tokio::test]
-async fn the_gateway_serves_the_upstreams_of_the_file_that_it_is_given() {
-    let upstream = common::serve(Router::new().fallback(any(|| async { "theirs" }))).await;
+async fn the_gateway_serves_the_file_that_it_is_given_and_calls_under_way_to_the_end() {
+    let (arrived, may_answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let handler = {
+        let (arrived, may_answer) = (Arc::clone(&arrived), Arc::clone(&may_answer));
+        async move || {
+            arrived.notify_one();
+            may_answer.notified().await;
+            "theirs"
+        }
+    };
+    let upstream = common::serve(Router::new().fallback(any(handler))).await;
     let address = upstream.strip_prefix("http://").unwrap();
-    let file = std::env::temp_dir().join(format!("buttress-given-{}.toml", std::process::id()));
-    let rules = format!("[upstream.origin]\nx-address = \"{address}\"\n");
-    std::fs::write(&file, rules).unwrap();
+    let file = File::new(
+        "given",
+        &format!("[upstream.origin]\nx-address = \"{address}\"\n"),
+    );
     let mut command = built("gateway");
-    let mut child = command.arg(&file).env("PORT", "0").spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let line = lines.next_line().await.unwrap().unwrap();
-    let (url, _) = line.split_once(',').unwrap();
-    let answer = common::get(url.strip_prefix("listening on ").unwrap()).await;
-    assert_eq!(answer.text().await.unwrap(), "theirs");
-    std::fs::remove_file(&file).unwrap();
+    let process = Process::start_by(command.arg(&file.0)).await;
+    let (url, _) = process.url.split_once(',').unwrap();
+    let url = url.to_owned();
+    let address = url.strip_prefix("http://").unwrap().to_owned();
+    let call = tokio::spawn(async move { common::get(&url).await.text().await.unwrap() });
+    arrived.notified().await;
+    process.signal("-TERM").await;
+    while TcpStream::connect(&address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    may_answer.notify_one();
+    assert_eq!(call.await.unwrap(), "theirs");
+    assert!(process.end().await.success());
 }
 
 #[tokio::test]
 async fn a_gateway_that_its_file_leaves_without_an_address_does_not_start() {
-    let file = std::env::temp_dir().join(format!("buttress-without-{}.toml", std::process::id()));
-    std::fs::write(&file, "[upstream.payments]\n").unwrap();
-    let message = failed(built("gateway").arg(&file).env("PORT", "0")).await;
-    assert!(message.contains("upstream.payments.x-address"), "{message}");
-    std::fs::remove_file(&file).unwrap();
+    let file = File::new("without", "[upstream.payments]\n");
+    let message = failed(built("gateway").arg(&file.0).env("PORT", "0")).await;
+    let start = format!("{}: upstream.payments.x-address must", file.0.display());
+    assert!(message.starts_with(&start), "{message}");
+}
+
+#[tokio::test]
+async fn a_gateway_says_what_is_wrong_with_its_file_as_people_read_it() {
+    let file = File::new("wrong", "[server.defaults]\ntimeuot = \"1s\"\n");
+    let message = failed(built("gateway").arg(&file.0).env("PORT", "0")).await;
+    assert!(message.contains("server.defaults.timeuot"), "{message}");
+    assert!(!message.contains("Problem"), "{message}");
 }

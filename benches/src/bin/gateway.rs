@@ -72,8 +72,7 @@ fn compare() -> Result<f64, Failure> {
         }
     }
     let directory = Directory::new()?;
-    let ports = (free_port()?, free_port()?, free_port()?);
-    let (origin, of_nginx, of_ours) = ports;
+    let [origin, of_nginx, of_ours] = free_ports()?;
     let answer = "location / { return 200 \"hello, world\"; }";
     let _origin = directory.nginx("origin", "1", origin, "", answer)?;
     let upstream = format!("upstream origin {{ server 127.0.0.1:{origin}; keepalive 64; }}");
@@ -175,9 +174,12 @@ fn load(proxy: &Running) -> Result<Load, Failure> {
     })
 }
 
-fn free_port() -> Result<u16, Failure> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    Ok(listener.local_addr()?.port())
+/// Below those that the system gives to connections, so that nobody has one of them meanwhile.
+fn free_ports() -> Result<[u16; 3], Failure> {
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let ports: Vec<_> = (20_000..30_000).filter(free).take(3).collect();
+    let ports = ports.try_into();
+    ports.map_err(|_| "no three ports from 20000 to 29999 are free".into())
 }
 
 /// A process that ends with this.

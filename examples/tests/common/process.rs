@@ -24,8 +24,12 @@ impl Process {
 
     /// The same, with more environment.
     pub(crate) async fn start_with(example: &str, environment: &[(&str, &str)]) -> Self {
-        let mut command = built(example);
-        command.env("PORT", "0").envs(environment.iter().copied());
+        Self::start_by(built(example).envs(environment.iter().copied())).await
+    }
+
+    /// The same, by a command of one's own.
+    pub(crate) async fn start_by(command: &mut Command) -> Self {
+        command.env("PORT", "0");
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut hints = Vec::new();

@@ -1,0 +1,204 @@
+//! What HTTP demands of any proxy, whatever protects it (RFC 9110, section 7.6).
+//!
+//! - Fields between neighbours are removed, in both directions; `TE: trailers` stays, since gRPC
+//!   asks for it. `Expect` ends here, because the client is told to go on from here.
+//! - The upstream is called by its own address, over HTTP/1.1 and over HTTP/2 (gRPC) alike, and
+//!   `X-Forwarded-Host` says for whom the request was. Were it called by the client's word,
+//!   connections to it would be as many as there are names that clients make up.
+//! - The client's address is added to `X-Forwarded-For`, and `Via` gets the proxy's name, to what is
+//!   there already: count from the right. `X-Forwarded-Proto` and `X-Forwarded-Host` are replaced,
+//!   and `Forwarded` is removed.
+//! - A request that is not for one host (no `Host`, two of them, one with a user's name) or not by
+//!   `http` is refused with 400.
+//! - Tunnels (`CONNECT`, websockets) are refused with 501, as a call through one has no end that a
+//!   policy could see, and so is `TRACE`. Other upgrades are not made, which HTTP allows. How many
+//!   proxies an `OPTIONS` may still pass is counted down.
+//! - Interim answers (1xx) don't pass: hyper cannot send them.
+
+use axum::body::HttpBody;
+use axum::extract::ConnectInfo;
+use buttress::protocol::is_grpc;
+use http::uri::{Authority, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use http::{StatusCode, Uri, Version, header};
+use std::mem;
+use std::net::SocketAddr;
+
+/// What the client gets instead of the upstream's answer.
+pub(super) type Refusal = (StatusCode, &'static str);
+
+/// Makes of a client's request a proxy's.
+pub(super) fn from_client<B>(request: &mut Request<B>) -> Result<(), Refusal> {
+    let (method, headers) = (request.method(), request.headers());
+    let tunnel = *method == Method::CONNECT || has_member(headers, header::UPGRADE, "websocket");
+    if tunnel || *method == Method::TRACE {
+        let refusal = "neither tunnels nor traces are made here";
+        return Err((StatusCode::NOT_IMPLEMENTED, refusal));
+    }
+    if is_coded(headers) {
+        return Err((StatusCode::NOT_IMPLEMENTED, "bodies are chunked at most"));
+    }
+    let host = host_of(request)?;
+    let via = HeaderValue::from_static(match request.version() {
+        Version::HTTP_10 => "1.0 gateway",
+        Version::HTTP_2 => "2.0 gateway",
+        _ => "1.1 gateway",
+    });
+    let peer: Option<&ConnectInfo<SocketAddr>> = request.extensions().get();
+    let peer = peer.map(|ConnectInfo(peer)| peer.ip().to_canonical().to_string());
+    let may_end_here = *method == Method::OPTIONS;
+    let headers = request.headers_mut();
+    if may_end_here {
+        count_down(headers)?;
+    }
+    let trailers = has_member(headers, header::TE, "trailers");
+    remove_hop_by_hop(headers);
+    if trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    for name in ["expect", "forwarded", "x-forwarded-host"] {
+        headers.remove(name);
+    }
+    // HTTP/2 may send each cookie in a field of its own, HTTP/1 must not (RFC 9113, section 8.2.3).
+    let cookies = headers.get_all(header::COOKIE).iter();
+    let cookies: Vec<_> = cookies.map(HeaderValue::as_bytes).collect();
+    if let (2.., Ok(all)) = (cookies.len(), cookies.join(&b"; "[..]).try_into()) {
+        headers.insert(header::COOKIE, all);
+    }
+    if let Some(host) = host {
+        // The layers around the client tell requests apart by it.
+        headers.insert(header::HOST, host.clone());
+        headers.insert("x-forwarded-host", host);
+    }
+    if let Some(Ok(client)) = peer.map(HeaderValue::try_from) {
+        headers.append("x-forwarded-for", client);
+    }
+    headers.insert("x-forwarded-proto", HeaderValue::from_static("http"));
+    headers.append(header::VIA, via);
+    Ok(())
+}
+
+/// Addresses a proxy's request to an upstream, and says in which version it goes there.
+pub(super) fn to_upstream<B: HttpBody>(request: &mut Request<B>, address: &Authority) -> Version {
+    let mut uri = mem::take(request.uri_mut()).into_parts();
+    (uri.scheme, uri.authority) = (Some(Scheme::HTTP), Some(address.clone()));
+    // hyper refuses the one that is there instead of an invalid one.
+    *request.uri_mut() = Uri::from_parts(uri).unwrap_or_default();
+    let version = if is_grpc(request.headers()) {
+        Version::HTTP_2
+    } else {
+        Version::HTTP_11
+    };
+    *request.version_mut() = version;
+    let body = request.body();
+    let unknown_length = !body.is_end_stream() && body.size_hint().exact().is_none();
+    let headers = request.headers_mut();
+    // hyper writes it from the address.
+    headers.remove(header::HOST);
+    if version == Version::HTTP_11 {
+        if headers.contains_key(header::TE) {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+        }
+        // Or hyper would leave out the body of a GET.
+        if unknown_length && !headers.contains_key(header::CONTENT_LENGTH) {
+            let chunked = HeaderValue::from_static("chunked");
+            headers.insert(header::TRANSFER_ENCODING, chunked);
+        }
+    }
+    version
+}
+
+/// Makes of an upstream's answer a proxy's.
+pub(super) fn from_upstream<B>(response: &mut Response<B>) -> Result<(), Refusal> {
+    // Nobody has asked for it, so there is nobody who could speak the other protocol.
+    let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if switched || is_coded(response.headers()) {
+        let refusal = "the upstream's answer is none that could be passed on";
+        return Err((StatusCode::BAD_GATEWAY, refusal));
+    }
+    let headers = response.headers_mut();
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        // It does not hold, and hyper leaves it there (RFC 9112, section 6.3).
+        headers.remove(header::CONTENT_LENGTH);
+    }
+    remove_hop_by_hop(headers);
+    Ok(())
+}
+
+/// For whom a request is: by its target, or else by its only `Host` (RFC 9112, section 3.2).
+fn host_of<B>(request: &Request<B>) -> Result<Option<HeaderValue>, Refusal> {
+    let uri = request.uri();
+    let mut fields = request.headers().get_all(header::HOST).iter();
+    let target = uri.authority().map(|target| target.as_str().as_bytes());
+    let field = fields.next().map(HeaderValue::as_bytes);
+    let host = target.or(field);
+    let enough = match request.version() {
+        Version::HTTP_10 => true,
+        Version::HTTP_11 => field.is_some(),
+        _ => host.is_some(),
+    };
+    let valid = |host: &&[u8]| !host.contains(&b'@') && Authority::try_from(*host).is_ok();
+    let by_http = uri.scheme().is_none_or(|scheme| *scheme == Scheme::HTTP);
+    let one = enough && fields.next().is_none() && target.iter().chain(&field).all(valid);
+    match host.map(HeaderValue::from_bytes).transpose() {
+        Ok(host) if one && by_http => Ok(host),
+        _ => {
+            let refusal = "the request must be for one host, by http";
+            Err((StatusCode::BAD_REQUEST, refusal))
+        }
+    }
+}
+
+/// How many proxies an `OPTIONS` may still pass (RFC 9110, section 7.6.2).
+fn count_down(headers: &mut HeaderMap) -> Result<(), Refusal> {
+    if let Some(left) = headers.get(header::MAX_FORWARDS) {
+        let left = left.to_str().ok().and_then(|left| left.parse::<u64>().ok());
+        let refusal = (StatusCode::BAD_REQUEST, "Max-Forwards must be a number");
+        let left = left.ok_or(refusal)?;
+        let left = left
+            .checked_sub(1)
+            .ok_or((StatusCode::OK, "it ends here"))?;
+        headers.insert(header::MAX_FORWARDS, left.into());
+    }
+    Ok(())
+}
+
+/// Whether a field's list has this member, whose case does not matter.
+fn has_member(headers: &HeaderMap, name: HeaderName, member: &str) -> bool {
+    members(headers, name).any(|each| each.eq_ignore_ascii_case(member))
+}
+
+fn members(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(name).into_iter();
+    let values = values.filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
+}
+
+/// Whether a body is more than chunked once, which would be lost on the way (RFC 9112, section 6.1).
+fn is_coded(headers: &HeaderMap) -> bool {
+    let codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    codings
+        .enumerate()
+        .any(|(index, coding)| index > 0 || !chunked(coding))
+}
+
+/// What is between two neighbours only.
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named = members(headers, header::CONNECTION).filter_map(|name| name.parse().ok());
+    let named: Vec<HeaderName> = named.collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+const HOP_BY_HOP: [HeaderName; 8] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
