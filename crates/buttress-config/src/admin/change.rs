@@ -156,6 +156,7 @@ pub(super) fn reload(State(admin): State<Admin>, who: &Extension<Who>) -> Answer
         before,
         after,
         changes,
+        ..
     } = match admin.rules.reload_by_hand() {
         Ok(reloaded) => reloaded,
         Err(problems) => {
