@@ -305,6 +305,60 @@ mod tests {
         );
     }
 
+    /// Somebody else's code runs while rules are put into force: an open breaker with other settings tells
+    /// the log that it goes on from where it was.
+    #[cfg(feature = "admin")]
+    #[test]
+    fn what_a_panic_got_in_the_way_of_is_tried_again() {
+        use crate::policy::AnyOf;
+        use crate::rules::Handle;
+
+        let rules_of = |failures: u32| {
+            let breaker = format!("circuit_breaker = {{ consecutive_failures = {failures} }}");
+            format!("[upstream.one]\n{breaker}")
+        };
+        let file = File::new("panic", &rules_of(3));
+        let rules = Rules::load(&file.0).unwrap();
+        rules.by_hand(|registry| {
+            let Some(Handle::Policy(_, policy)) = registry.get("upstream.one/circuit_breaker")
+            else {
+                panic!("there is no breaker");
+            };
+            let AnyOf::Breaker(breaker) = policy.policy().policy() else {
+                panic!("it is something else");
+            };
+            breaker.force_open();
+        });
+        file.write(&rules_of(4));
+        let looked = tracing::subscriber::with_default(Fragile, || {
+            catch_unwind(AssertUnwindSafe(|| look(&rules, &file.0).is_some()))
+        });
+        assert!(looked.is_err(), "nothing panicked");
+        assert!(matches!(look(&rules, &file.0), Some(News::InForce(_))));
+        assert!(look(&rules, &file.0).is_none());
+    }
+
+    /// Panics at every event.
+    #[cfg(feature = "admin")]
+    struct Fragile;
+
+    #[cfg(feature = "admin")]
+    impl tracing::Subscriber for Fragile {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+        fn event(&self, _: &tracing::Event<'_>) {
+            panic!("the disk of the log is full");
+        }
+        fn enter(&self, _: &tracing::span::Id) {}
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+
     /// One report is enough: the operator who reloads by hand is told what is wrong.
     #[cfg(feature = "admin")]
     #[test]
