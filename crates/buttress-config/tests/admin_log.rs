@@ -7,18 +7,20 @@
     reason = "a test that cannot go on should say where"
 )]
 
+#[path = "admin/asking.rs"]
+mod asking;
+#[path = "common/log.rs"]
+mod log;
+
+use asking::{BREAKER, with_token};
 use axum::Router;
 use axum::body::Body;
 use buttress_config::{Admin, Rules};
 use http::{Request, StatusCode, header};
+use log::Log;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::fmt::Write as _;
 use std::path::PathBuf;
-use tower::ServiceExt;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 
 const FILE: &str = r#"
 [[server.route]]
@@ -28,44 +30,16 @@ bulkhead = 7
 [upstream.payments]
 "#;
 
-const BREAKER: &str = "upstream.payments/circuit_breaker";
-
 static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 static EVENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-struct Log;
-
-struct Fields(String);
-
-impl Visit for Fields {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        let _ = write!(self.0, "{field}={value:?} ");
-    }
-}
-
-impl Subscriber for Log {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("buttress_config")
-    }
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, event: &Event<'_>) {
-        let mut fields = Fields(format!("{} ", event.metadata().level()));
-        event.record(&mut fields);
-        EVENTS.lock().push(fields.0);
-    }
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-}
 
 /// What is logged while `work` is done.
 async fn logged<T>(work: impl Future<Output = T>) -> (T, Vec<String>) {
     static LISTENING: std::sync::Once = std::sync::Once::new();
     let _alone = ONE_AT_A_TIME.lock().await;
-    LISTENING.call_once(|| tracing::subscriber::set_global_default(Log).unwrap());
+    LISTENING.call_once(|| {
+        tracing::subscriber::set_global_default(Log(|event| EVENTS.lock().push(event))).unwrap();
+    });
     EVENTS.lock().clear();
     let done = work.await;
     (done, std::mem::take(&mut *EVENTS.lock()))
@@ -76,21 +50,17 @@ fn router(rules: Rules) -> Router {
     admin.router()
 }
 
-fn post(path: &str, body: impl Into<Body>) -> Request<Body> {
-    Request::post(path)
-        .header(header::CONTENT_TYPE, "application/json")
-        .header(header::AUTHORIZATION, "Bearer t0ken")
-        .body(body.into())
-        .unwrap()
+fn post(path: &str, body: impl ToString) -> Request<Body> {
+    with_token("t0ken", asking::post(path, body))
 }
 
-async fn ask(router: &Router, request: Request<Body>) -> StatusCode {
-    router.clone().oneshot(request).await.unwrap().status()
+async fn status(router: &Router, request: Request<Body>) -> StatusCode {
+    asking::ask(router, request).await.0
 }
 
 /// The one event of a request that changes something, which must have all of these parts.
 async fn event_of(router: &Router, path: &str, body: Value, parts: &[&str]) {
-    let (status, events) = logged(ask(router, post(path, body.to_string()))).await;
+    let (status, events) = logged(status(router, post(path, body))).await;
     assert_eq!(status, 200);
     told(&events, parts);
 }
@@ -123,6 +93,39 @@ async fn a_breaker_forced_and_a_policy_put_in_shadow_are_told() {
         let body = json!({ "policy": "route GET /search/bulkhead", "shadow": shadow });
         let what = ["what=\"shadow\"", "search/bulkhead", before, after];
         event_of(&router, "/shadow", body, &what).await;
+    }
+}
+
+#[tokio::test]
+async fn what_changes_nothing_is_not_told() {
+    let router = router(Rules::from_toml(FILE).unwrap());
+    let change = |path: &'static str, body: Value| {
+        let router = router.clone();
+        async move { logged(status(&router, post(path, body))).await }
+    };
+    let action = |action: &str| json!({ "policy": BREAKER, "action": action });
+    let shadow = |shadow: bool| json!({ "policy": BREAKER, "shadow": shadow });
+    for (path, body, told) in [
+        ("/breaker", action("open"), 1),
+        ("/breaker", action("open"), 0),
+        ("/breaker", action("disable"), 1),
+        ("/breaker", action("disable"), 0),
+        ("/shadow", shadow(false), 0),
+        ("/shadow", shadow(true), 1),
+        ("/shadow", shadow(true), 0),
+    ] {
+        let (status, events) = change(path, body.clone()).await;
+        assert_eq!(
+            (status.as_u16(), events.len()),
+            (200, told),
+            "{body}: {events:?}"
+        );
+    }
+    // It begins to count anew, though it is in no other state.
+    assert_eq!(change("/breaker", action("close")).await.1.len(), 1);
+    for again in ["close", "reset"] {
+        let (_, events) = change("/breaker", action(again)).await;
+        self::told(&events, &["begun anew by hand", BREAKER, "INFO"]);
     }
 }
 
@@ -167,7 +170,7 @@ async fn a_reload_tells_what_it_changed_or_why_it_changed_nothing() {
 
     let lines: Vec<_> = (0..1_000).map(|n| format!("nonsense{n} = 1\n")).collect();
     std::fs::write(&file.0, lines.concat()).unwrap();
-    let (status, events) = logged(ask(&router, post("/reload", "{}"))).await;
+    let (status, events) = logged(status(&router, post("/reload", "{}"))).await;
     assert_eq!(status, 422);
     let failed = [
         "WARN",
@@ -211,7 +214,7 @@ async fn a_request_that_is_refused_changes_nothing_and_logs_nothing() {
                 let token = token.parse().unwrap();
                 request.headers_mut().insert(header::AUTHORIZATION, token);
             }
-            statuses.push((ask(&router, request).await.as_u16(), expected));
+            statuses.push((status(&router, request).await.as_u16(), expected));
         }
         statuses
     })

@@ -7,50 +7,14 @@
     reason = "a test that cannot go on should say where"
 )]
 
+#[path = "common/log.rs"]
+mod log;
+
 use buttress_config::Rules;
+use log::Log;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
-
-/// Passes on each event: its message, and then its fields.
-struct Log(Sender<String>);
-
-#[derive(Default)]
-struct Message {
-    text: String,
-    fields: String,
-}
-
-impl Visit for Message {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        if field.name() == "message" {
-            self.text = format!("{value:?}");
-        } else {
-            self.fields = format!("{} {field}={value:?}", self.fields);
-        }
-    }
-}
-
-impl Subscriber for Log {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("buttress_config") && *metadata.level() <= Level::INFO
-    }
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, event: &Event<'_>) {
-        let mut message = Message::default();
-        event.record(&mut message);
-        let _ = self.0.send(message.text + &message.fields);
-    }
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-}
 
 struct Directory(PathBuf);
 
@@ -87,7 +51,10 @@ fn heard(events: &Receiver<String>, beginning: &str) -> String {
 #[test]
 fn a_file_is_followed_however_it_changes() {
     let (sender, events) = channel();
-    tracing::subscriber::set_global_default(Log(sender)).unwrap();
+    tracing::subscriber::set_global_default(Log(move |event| {
+        let _ = sender.send(event);
+    }))
+    .unwrap();
     let directory = Directory::new();
     let path = directory.file("rules.toml");
     std::fs::write(&path, rules_of(1)).unwrap();

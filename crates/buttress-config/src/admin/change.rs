@@ -53,10 +53,11 @@ macro_rules! of_any {
 pub(super) fn breaker(State(admin): State<Admin>, who: &Extension<Who>, body: Body) -> Answer {
     let body = read(body)?;
     let name = policy_in(&body)?;
-    let change: fn(&AnyBreaker) = match body.get("action").and_then(Value::as_str) {
+    let action = body.get("action").and_then(Value::as_str);
+    let change: fn(&AnyBreaker) = match action {
         Some("open") => |breaker| of_any!(breaker, each => each.force_open()),
-        Some("close") => |breaker| of_any!(breaker, each => each.force_close()),
-        Some("reset") => |breaker| of_any!(breaker, each => each.reset()),
+        Some(CLOSE) => |breaker| of_any!(breaker, each => each.force_close()),
+        Some(RESET) => |breaker| of_any!(breaker, each => each.reset()),
         Some("disable") => |breaker| of_any!(breaker, each => each.disable()),
         Some("metrics_only") => |breaker| of_any!(breaker, each => each.metrics_only()),
         _ => {
@@ -65,24 +66,39 @@ pub(super) fn breaker(State(admin): State<Admin>, who: &Extension<Who>, body: Bo
         }
     };
     let fits = |handle: &Handle| match handle {
-        Handle::Policy(_, policy) => match policy.policy().policy() {
-            AnyOf::Breaker(breaker) => Some(AnyBreaker::One(breaker.clone())),
-            AnyOf::BreakerBy(breakers) => Some(AnyBreaker::Keyed(breakers.clone())),
-            _ => None,
-        },
+        Handle::Policy(_, policy) => {
+            let breaker = match policy.policy().policy() {
+                AnyOf::Breaker(breaker) => AnyBreaker::One(breaker.clone()),
+                AnyOf::BreakerBy(breakers) => AnyBreaker::Keyed(breakers.clone()),
+                _ => return None,
+            };
+            Some((breaker, policy.is_enforced()))
+        }
         _ => None,
     };
-    let (before, after) = admin.rules.by_hand(|registry| {
-        let breaker = find(registry, name, fits)?;
+    let (before, after, enforced) = admin.rules.by_hand(|registry| {
+        let (breaker, enforced) = find(registry, name, fits)?;
         let before = breaker.state();
         change(&breaker);
-        Ok((before, breaker.state()))
+        Ok((before, breaker.state(), enforced))
     })?;
-    tell(who, "breaker", name, before, after);
+    if before != after {
+        tell(who, "breaker", name, before, after);
+    } else if matches!(action, Some(CLOSE | RESET)) {
+        tracing::info!(
+            who = %who.0.0, what = "breaker", policy = name, %before, %after,
+            "begun anew by hand"
+        );
+    }
+    // In shadow it refuses nothing, in whatever state it is.
     Ok(Json(
-        json!({ "policy": name, "before": before, "after": after }),
+        json!({ "policy": name, "before": before, "after": after, "enforced": enforced }),
     ))
 }
+
+/// These empty a breaker's windows, whatever state it is in.
+const CLOSE: &str = "close";
+const RESET: &str = "reset";
 
 /// A breaker for all calls, or those of all keys.
 enum AnyBreaker {
@@ -121,7 +137,9 @@ pub(super) fn shadow(State(admin): State<Admin>, who: &Extension<Who>, body: Bod
         }
         Ok((before, word(policy.is_enforced())))
     })?;
-    tell(who, "shadow", name, before, after);
+    if before != after {
+        tell(who, "shadow", name, before, after);
+    }
     Ok(Json(
         json!({ "policy": name, "before": before, "after": after }),
     ))
@@ -138,6 +156,7 @@ pub(super) fn reload(State(admin): State<Admin>, who: &Extension<Who>) -> Answer
         before,
         after,
         changes,
+        ..
     } = match admin.rules.reload_by_hand() {
         Ok(reloaded) => reloaded,
         Err(problems) => {

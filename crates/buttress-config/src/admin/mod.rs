@@ -14,9 +14,10 @@
 //!
 //! Answers are JSON, and errors are problem documents (RFC 9457). A body must say that it is JSON,
 //! also an empty one: so that no page of another origin in an operator's browser can send one unasked.
-//! Only a token helps against a page whose name is made to point here (DNS rebinding). Each change is
-//! an event of `tracing`, with who made it (the token's name, or the peer's address), what it was,
-//! and what was so before and after.
+//! And without a token, requests must be for an IP address, `localhost` or one of [`Admin::hosts`], so
+//! that no page can whose name is made to point here (DNS rebinding). Each change is an event of
+//! `tracing`, with who made it (the token's name, or the peer's address), what it was, and what was so
+//! before and after. What changes nothing is none.
 //!
 //! ```
 //! use buttress_config::{Admin, Rules};
@@ -31,6 +32,7 @@
 //! What it answers is shown in the repository's `docs/configuration.md`, command by command.
 
 mod change;
+mod host;
 mod problem;
 #[cfg(test)]
 mod tests;
@@ -45,7 +47,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use buttress::SettingError;
 use change::{Answer, Who};
-use http::{Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use problem::Problem;
 use serde_json::{Map, Value, json};
 use std::fmt;
@@ -65,6 +67,7 @@ pub struct Manual;
 pub struct Admin {
     rules: Rules,
     tokens: Arc<[Token]>,
+    hosts: Arc<[String]>,
 }
 
 /// The longest body of a request.
@@ -73,8 +76,11 @@ const LONGEST_BODY: usize = 4 * 1024;
 impl Admin {
     /// For these rules, without a token: whoever reaches the listener may change them.
     pub fn new(rules: Rules) -> Self {
-        let tokens = Arc::new([]);
-        Self { rules, tokens }
+        Self {
+            rules,
+            tokens: Arc::new([]),
+            hosts: Arc::new([]),
+        }
     }
 
     /// Asks for a bearer token. With several, any of them will do. The name is what logs say, and
@@ -87,6 +93,24 @@ impl Admin {
         let mut tokens = self.tokens.to_vec();
         tokens.push(Token::new(name, secret)?);
         self.tokens = tokens.into();
+        Ok(self)
+    }
+
+    /// Answers only requests for these names, IP addresses and `localhost`.
+    ///
+    /// Without a token, only requests for the latter two are answered unless this says otherwise: a page
+    /// in an operator's browser may have its own name point here (DNS rebinding), and then is no page
+    /// of another origin any more. With a token that is harmless, since such a page does not know it.
+    ///
+    /// # Errors
+    ///
+    /// One is no name of a host, or has a port.
+    pub fn hosts<H: AsRef<str>>(
+        mut self,
+        hosts: impl IntoIterator<Item = H>,
+    ) -> Result<Self, SettingError> {
+        let hosts = hosts.into_iter().map(|name| host::checked(name.as_ref()));
+        self.hosts = hosts.collect::<Result<Vec<_>, _>>()?.into();
         Ok(self)
     }
 
@@ -124,6 +148,10 @@ impl Admin {
 
 /// Finds out who asks, and whether they may.
 async fn let_in(State(admin): State<Admin>, mut request: Request, next: Next) -> Response {
+    let asks_for_names = admin.tokens.is_empty() || !admin.hosts.is_empty();
+    if asks_for_names && !host::is_ours(&request, &admin.hosts) {
+        return Problem::HOST.into_response();
+    }
     let who = if admin.tokens.is_empty() {
         Who::of_connection(request.extensions())
     } else {
@@ -148,10 +176,14 @@ async fn let_in(State(admin): State<Admin>, mut request: Request, next: Next) ->
     }
     request.extensions_mut().insert(who);
     let mut response = next.run(request).await;
-    let never = http::HeaderValue::from_static("no-store");
-    response.headers_mut().insert(header::CACHE_CONTROL, never);
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, NO_STORE);
     response
 }
+
+/// What is told is true now, and not for everybody.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// Answers on a thread that may wait: for a file, or for a reload that is being put into force. The
 /// runtime's threads have requests to serve meanwhile.
@@ -161,8 +193,10 @@ async fn let_in(State(admin): State<Admin>, mut request: Request, next: Next) ->
 async fn apart(answer: impl FnOnce() -> Answer + Send + 'static) -> Answer {
     let (span, subscriber) = (Span::current(), get_default(Dispatch::clone));
     let work = move || with_default(&subscriber, || span.in_scope(answer));
-    let answered = spawn_blocking(work).await;
-    answered.unwrap_or(Err(Problem::FAILED))
+    spawn_blocking(work).await.unwrap_or_else(|failure| {
+        tracing::error!(%failure, "a request to the router for operators failed");
+        Err(Problem::FAILED)
+    })
 }
 
 fn policies(admin: &Admin) -> Json<Value> {
@@ -202,6 +236,7 @@ impl fmt::Debug for Admin {
         f.debug_struct("Admin")
             .field("rules", &self.rules)
             .field("tokens", &self.tokens.len())
+            .field("hosts", &self.hosts)
             .finish()
     }
 }
@@ -212,10 +247,11 @@ impl IntoResponse for Problem {
             json!({ "title": self.title, "status": self.status.as_u16(), "detail": self.detail });
         let mut response = (self.status, document.to_string()).into_response();
         let headers = response.headers_mut();
-        let kind = http::HeaderValue::from_static("application/problem+json");
+        let kind = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, kind);
+        headers.insert(header::CACHE_CONTROL, NO_STORE);
         if self.status == StatusCode::UNAUTHORIZED {
-            let how = http::HeaderValue::from_static("Bearer");
+            let how = HeaderValue::from_static("Bearer");
             headers.insert(header::WWW_AUTHENTICATE, how);
         }
         response

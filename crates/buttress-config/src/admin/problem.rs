@@ -15,6 +15,11 @@ impl Problem {
         "a token is needed",
         "send the header `Authorization: Bearer TOKEN`",
     );
+    pub(super) const HOST: Self = Self::new(
+        StatusCode::MISDIRECTED_REQUEST,
+        "this is not the host that was asked for",
+        "ask for an IP address or localhost, or allow the name by `Admin::hosts`, or set a token",
+    );
     pub(super) const NOT_FOUND: Self = Self::new(
         StatusCode::NOT_FOUND,
         "there is nothing here",

@@ -5,6 +5,7 @@ mod compiled;
 mod current;
 mod difference;
 mod kinds;
+mod news;
 mod registry;
 mod reload;
 mod reloaded;
@@ -20,8 +21,9 @@ pub(crate) use kinds::Kind;
 pub(crate) use registry::Handle;
 pub(crate) use registry::Registry;
 pub use reload::Reload;
+pub(crate) use reloaded::Reloaded;
 #[cfg(feature = "admin")]
-pub(crate) use reloaded::{Reloaded, brief};
+pub(crate) use reloaded::brief;
 pub use status::PolicyStatus;
 pub use unknown::UnknownUpstream;
 

@@ -1,9 +1,11 @@
 //! Putting other rules into force.
 
 use super::compile::{self, compile};
-use super::{Compiled, InForce, Registry, Rules, State};
+use super::news::{News, is_heard};
+use super::{Compiled, InForce, Registry, Reloaded, Rules, State};
 use crate::problem::{Problem, Problems, Severity};
 use crate::source::{self, Document, Format};
+use std::fmt::Display;
 use std::path::Path;
 
 /// What came of a reload.
@@ -23,6 +25,9 @@ impl Rules {
     /// who writes a file in place empties it first, and all state would be lost at that moment. A
     /// file that has a comment only is meant to say nothing, and does.
     ///
+    /// It is told as an event of `tracing`, as [`watch`](Self::watch) does it, and is not told again
+    /// by that.
+    ///
     /// It reads a file, so it may block for a moment. Of reloads at the same time, one waits for the
     /// other.
     ///
@@ -33,10 +38,14 @@ impl Rules {
         let Some(path) = self.path() else {
             return Err(one_problem("rules", "", "are not from a file".to_owned()));
         };
-        // Before reading, so that nobody puts a newer text into force before an older one.
-        let _one_at_a_time = self.current.shared.reload.lock();
-        let text = read(&path)?;
-        self.reload_from(&path, text)
+        let (result, found) = {
+            // Before reading, so that nobody puts a newer text into force before an older one.
+            let _one_at_a_time = self.current.shared.reload.lock();
+            let read = read(&path);
+            let found = read.is_ok();
+            (self.go_by(&path, read, is_heard()), found)
+        };
+        told(result, found, path.display())
     }
 
     /// Puts another document into force.
@@ -45,27 +54,33 @@ impl Rules {
     ///
     /// What is wrong with it.
     pub fn replace(&self, document: Document) -> Result<Reload, Problems> {
-        let _one_at_a_time = self.current.shared.reload.lock();
-        self.put(&self.current.in_force(), document)
+        let file = document.file().to_owned();
+        let result = {
+            let _one_at_a_time = self.current.shared.reload.lock();
+            self.put_and_compare(document, is_heard())
+        };
+        told(result, true, file)
     }
 
     /// Who calls it holds the lock of reloads.
-    pub(super) fn reload_from(&self, path: &Path, text: String) -> Result<Reload, Problems> {
-        let document = parse(path, &text)?;
-        let before = self.current.in_force();
-        let same = document.settings() == before.document.settings();
+    pub(super) fn put_text(
+        &self,
+        path: &Path,
+        text: &str,
+        compare: bool,
+    ) -> Result<Reloaded, Problems> {
+        let document = parse(path, text)?;
+        let same = document.settings() == self.current.in_force().document.settings();
         if text.trim().is_empty() && !same {
             let what = "is empty, and may be in the middle of being written".to_owned();
             return Err(one_problem(&path.to_string_lossy(), "", what));
         }
-        let reload = self.put(&before, document)?;
-        self.current.shared.state.lock().text = Some(text);
-        Ok(reload)
+        self.put_and_compare(document, compare)
     }
 
     /// Who calls it holds the lock of reloads, so that nothing has been put into force since
     /// `before` was.
-    fn put(&self, before: &InForce, document: Document) -> Result<Reload, Problems> {
+    pub(super) fn put(&self, before: &InForce, document: Document) -> Result<Reload, Problems> {
         if document.settings() == before.document.settings() {
             let registry = before.registry.clone();
             self.current.keep(InForce { document, registry });
@@ -102,6 +117,22 @@ impl Rules {
             }
         }
     }
+}
+
+/// Tells of a reload by a call, which is told what came of it.
+fn told(
+    result: Result<Reloaded, Problems>,
+    found: bool,
+    file: impl Display,
+) -> Result<Reload, Problems> {
+    let answer = match &result {
+        Ok(reloaded) => Ok(reloaded.reload),
+        Err(problems) => Err(problems.clone()),
+    };
+    if let Some(news) = News::of(result, found) {
+        news.tell("call", file);
+    }
+    answer
 }
 
 pub(super) fn read(path: &Path) -> Result<String, Problems> {

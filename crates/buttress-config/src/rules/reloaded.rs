@@ -3,8 +3,10 @@
 use super::difference::{Difference, shortened};
 #[cfg(feature = "admin")]
 use super::reload::{one_problem, read};
+use super::state::Found;
 use super::{Reload, Rules};
 use crate::problem::Problems;
+use crate::source::Document;
 use std::path::Path;
 
 /// What a reload did.
@@ -14,7 +16,10 @@ pub(crate) struct Reloaded {
     /// The rules' number before and after. Nobody else changed anything between the two.
     pub(crate) before: u64,
     pub(crate) after: u64,
+    /// If somebody wanted to know.
     pub(crate) changes: Difference,
+    /// Whether the file could be used before.
+    pub(crate) was_well: bool,
 }
 
 impl Rules {
@@ -25,37 +30,53 @@ impl Rules {
             return Err(one_problem("rules", "", "are not from a file".to_owned()));
         };
         let _one_at_a_time = self.current.shared.reload.lock();
-        let text = match read(&path) {
-            Ok(text) => text,
-            Err(problems) => {
-                self.current.shared.state.lock().text = None;
-                return Err(problems);
+        self.go_by(&path, read(&path), true)
+    }
+
+    /// Puts into force what was read, and remembers it. Who calls it holds the lock of reloads.
+    ///
+    /// It is remembered when that is done: what somebody's panic got in the way of is tried again.
+    pub(super) fn go_by(
+        &self,
+        path: &Path,
+        read: Result<String, Problems>,
+        compare: bool,
+    ) -> Result<Reloaded, Problems> {
+        let (found, result) = match read {
+            Ok(text) => {
+                let result = self.put_text(path, &text, compare);
+                let well = result.is_ok();
+                (Found::Text { text, well }, result)
             }
+            Err(problems) => (Found::Nothing(problems.clone()), Err(problems)),
         };
-        self.current.shared.state.lock().text = Some(text.clone());
-        self.reload_and_compare(&path, text)
+        let before = self.current.shared.state.lock().found.replace(found);
+        result.map(|reloaded| Reloaded {
+            was_well: before.is_none_or(|before| before.is_well()),
+            ..reloaded
+        })
     }
 
     /// Who calls it holds the lock of reloads.
-    pub(super) fn reload_and_compare(
+    pub(super) fn put_and_compare(
         &self,
-        path: &Path,
-        text: String,
+        document: Document,
+        compare: bool,
     ) -> Result<Reloaded, Problems> {
         let (in_force, before) = (self.current.in_force(), self.generation());
-        let reload = self.reload_from(path, text)?;
-        let changes = match reload {
-            Reload::Changed => {
-                let now = self.current.in_force();
-                Difference::between(in_force.document.settings(), now.document.settings())
-            }
-            Reload::Unchanged => Difference::default(),
+        let reload = self.put(&in_force, document)?;
+        let changes = if compare && reload == Reload::Changed {
+            let now = self.current.in_force();
+            Difference::between(in_force.document.settings(), now.document.settings())
+        } else {
+            Difference::default()
         };
         Ok(Reloaded {
             reload,
             before,
             after: self.generation(),
             changes,
+            was_well: true,
         })
     }
 }

@@ -1,4 +1,5 @@
 use super::Registry;
+use crate::problem::Problems;
 use crate::source::Document;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -9,18 +10,43 @@ pub(super) struct InForce {
     pub(super) registry: Registry,
 }
 
+/// What there was when somebody looked into the file.
+pub(super) enum Found {
+    /// This, and whether it could be used.
+    Text { text: String, well: bool },
+    /// Nothing that could be read.
+    Nothing(Problems),
+}
+
+impl Found {
+    pub(super) fn is(&self, read: &Result<String, Problems>) -> bool {
+        match (self, read) {
+            (Self::Text { text, .. }, Ok(read)) => text == read,
+            (Self::Nothing(problems), Err(found)) => problems == found,
+            _ => false,
+        }
+    }
+
+    pub(super) const fn is_well(&self) -> bool {
+        matches!(self, Self::Text { well: true, .. })
+    }
+}
+
 /// What reloads and those who ask for layers have in common. It is locked for moments only.
 pub(super) struct State {
-    /// What was read the last time, whether or not it could be used.
-    pub(super) text: Option<String>,
+    /// What was found in the file the last time, if there is one.
+    pub(super) found: Option<Found>,
     /// The upstreams of which somebody may still have a layer.
     layers: BTreeMap<Box<str>, Weak<str>>,
 }
 
 impl State {
+    /// With the text that was put into force.
     pub(super) fn new(text: Option<String>) -> Self {
-        let layers = BTreeMap::new();
-        Self { text, layers }
+        Self {
+            found: text.map(|text| Found::Text { text, well: true }),
+            layers: BTreeMap::new(),
+        }
     }
 
     /// The name that all layers of an upstream share, by which it is known whether there are any.

@@ -1,8 +1,8 @@
+use super::Rules;
 use super::current::{Current, Shared};
 use super::difference::shortened;
+use super::news::News;
 use super::reload::{one_problem, read};
-use super::reloaded::{Reloaded, brief};
-use super::{Reload, Rules};
 use crate::problem::Problems;
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -64,7 +64,6 @@ pub(super) fn watch(rules: &Rules) -> Result<(), Problems> {
 }
 
 fn follow(shared: &Weak<Shared>, changes: &Receiver<()>) {
-    let mut troubled = false;
     loop {
         match changes.recv_timeout(AT_LATEST) {
             Ok(()) => settle(changes, rest),
@@ -75,7 +74,7 @@ fn follow(shared: &Weak<Shared>, changes: &Receiver<()>) {
             return;
         };
         let current = Current { shared };
-        round(&Rules { current }, &mut troubled);
+        round(&Rules { current });
     }
 }
 
@@ -85,11 +84,11 @@ fn follow(shared: &Weak<Shared>, changes: &Receiver<()>) {
 /// What a look changes it changes when everything that may fail is done, and its locks open when it
 /// panics, so the next look finds nothing half done. What panics may be somebody else's: events go to
 /// the application's subscriber.
-fn round(rules: &Rules, troubled: &mut bool) {
+fn round(rules: &Rules) {
     let Some(path) = rules.path() else { return };
     let looked = catch_unwind(AssertUnwindSafe(|| {
-        if let Some(news) = look(rules, &path, troubled) {
-            tell(&path, &news);
+        if let Some(news) = look(rules, &path) {
+            news.tell("file", path.display());
         }
     }));
     if let Err(panic) = looked {
@@ -135,77 +134,23 @@ fn settle(changes: &Receiver<()>, mut wait: impl FnMut()) {
     }
 }
 
-/// What somebody should hear of.
-#[derive(Debug)]
-enum News {
-    InForce(Reloaded),
-    Bad(Problems),
-    /// It cannot be read, which may be because it is not there.
-    Gone(Problems),
-    /// It was bad or gone, and now says what is in force.
-    WellAgain,
-}
-
 /// Looks whether the file says something else than the last time, whether or not that was any good.
-/// `troubled` is whether the last news were bad.
-fn look(rules: &Rules, path: &Path, troubled: &mut bool) -> Option<News> {
+/// While it is exchanged it may not be there for a moment. What stays away is told once.
+fn look(rules: &Rules, path: &Path) -> Option<News> {
     let shared = &rules.current.shared;
     let _one_at_a_time = shared.reload.lock();
-    let text = match read(path) {
-        Ok(text) => text,
-        Err(problems) => {
-            // While it is exchanged it may not be there for a moment. What stays away is told once.
-            let told = shared.state.lock().text.take().is_none();
-            *troubled = true;
-            return (!told).then_some(News::Gone(problems));
-        }
-    };
-    {
-        let mut state = shared.state.lock();
-        if state.text.as_ref() == Some(&text) {
-            return None;
-        }
-        state.text = Some(text.clone());
+    let read = read(path);
+    let known = shared
+        .state
+        .lock()
+        .found
+        .as_ref()
+        .is_some_and(|found| found.is(&read));
+    if known {
+        return None;
     }
-    match rules.reload_and_compare(path, text) {
-        Ok(reloaded) => {
-            let was_troubled = std::mem::take(troubled);
-            match reloaded.reload {
-                Reload::Changed => Some(News::InForce(reloaded)),
-                Reload::Unchanged => was_troubled.then_some(News::WellAgain),
-            }
-        }
-        Err(problems) => {
-            *troubled = true;
-            Some(News::Bad(problems))
-        }
-    }
-}
-
-fn tell(path: &Path, news: &News) {
-    let file = path.display();
-    match news {
-        News::InForce(reloaded) => {
-            let Reloaded {
-                before,
-                after,
-                changes,
-                ..
-            } = reloaded;
-            tracing::info!(%file, before, after, %changes, "new rules are in force");
-        }
-        News::Bad(problems) => {
-            let problems = brief(problems);
-            tracing::error!(%file, "the rules stay as they are: {problems}");
-        }
-        News::Gone(problems) => {
-            let problems = brief(problems);
-            tracing::warn!(%file, "the rules stay as they are: {problems}");
-        }
-        News::WellAgain => {
-            tracing::info!(%file, "the file is well again, and says what is in force");
-        }
-    }
+    let found = read.is_ok();
+    News::of(rules.go_by(path, read, true), found)
 }
 
 #[cfg(test)]
@@ -287,8 +232,7 @@ mod tests {
     fn a_file_that_is_gone_for_a_while_is_told_once() {
         let file = File::new("gone", ONE);
         let rules = Rules::load(&file.0).unwrap();
-        let mut troubled = false;
-        let mut look = || look(&rules, &file.0, &mut troubled);
+        let look = || look(&rules, &file.0);
         assert!(look().is_none());
         for back in [ONE, TWO] {
             std::fs::remove_file(&file.0).unwrap();
@@ -312,8 +256,7 @@ mod tests {
     fn a_bad_text_is_told_once_and_so_is_that_it_is_well_again() {
         let file = File::new("bad", ONE);
         let rules = Rules::load(&file.0).unwrap();
-        let mut troubled = false;
-        let mut look = || look(&rules, &file.0, &mut troubled);
+        let look = || look(&rules, &file.0);
         for bad in ["nonsense = 1", "", "nonsense = 2"] {
             file.write(bad);
             assert!(matches!(look(), Some(News::Bad(_))), "{bad:?}");
@@ -326,11 +269,33 @@ mod tests {
     }
 
     #[test]
+    fn another_trouble_of_a_file_that_is_in_trouble_is_told() {
+        let file = File::new("troubles", ONE);
+        let rules = Rules::load(&file.0).unwrap();
+        let look = || look(&rules, &file.0);
+        for _ in 0..2 {
+            file.write("nonsense = 1");
+            assert!(matches!(look(), Some(News::Bad(_))));
+            std::fs::remove_file(&file.0).unwrap();
+            assert!(matches!(look(), Some(News::Gone(_))));
+            assert!(look().is_none());
+            // Something is there again, but no file.
+            std::fs::create_dir(&file.0).unwrap();
+            let other = look();
+            std::fs::remove_dir(&file.0).unwrap();
+            assert!(matches!(other, Some(News::Gone(_))), "{other:?}");
+            assert!(matches!(look(), Some(News::Gone(_))));
+        }
+        file.write(ONE);
+        assert!(matches!(look(), Some(News::WellAgain)));
+    }
+
+    #[test]
     fn what_changed_is_told() {
         let file = File::new("told", ONE);
         let rules = Rules::load(&file.0).unwrap();
         file.write(TWO);
-        let Some(News::InForce(reloaded)) = look(&rules, &file.0, &mut false) else {
+        let Some(News::InForce(reloaded)) = look(&rules, &file.0) else {
             panic!("nothing is in force");
         };
         assert_eq!((reloaded.before, reloaded.after), (1, 2));
@@ -338,6 +303,60 @@ mod tests {
             reloaded.changes.to_string(),
             "changed server.defaults: bulkhead { limit = 1 } -> { limit = 2 }"
         );
+    }
+
+    /// Somebody else's code runs while rules are put into force: an open breaker with other settings tells
+    /// the log that it goes on from where it was.
+    #[cfg(feature = "admin")]
+    #[test]
+    fn what_a_panic_got_in_the_way_of_is_tried_again() {
+        use crate::policy::AnyOf;
+        use crate::rules::Handle;
+
+        let rules_of = |failures: u32| {
+            let breaker = format!("circuit_breaker = {{ consecutive_failures = {failures} }}");
+            format!("[upstream.one]\n{breaker}")
+        };
+        let file = File::new("panic", &rules_of(3));
+        let rules = Rules::load(&file.0).unwrap();
+        rules.by_hand(|registry| {
+            let Some(Handle::Policy(_, policy)) = registry.get("upstream.one/circuit_breaker")
+            else {
+                panic!("there is no breaker");
+            };
+            let AnyOf::Breaker(breaker) = policy.policy().policy() else {
+                panic!("it is something else");
+            };
+            breaker.force_open();
+        });
+        file.write(&rules_of(4));
+        let looked = tracing::subscriber::with_default(Fragile, || {
+            catch_unwind(AssertUnwindSafe(|| look(&rules, &file.0).is_some()))
+        });
+        assert!(looked.is_err(), "nothing panicked");
+        assert!(matches!(look(&rules, &file.0), Some(News::InForce(_))));
+        assert!(look(&rules, &file.0).is_none());
+    }
+
+    /// Panics at every event.
+    #[cfg(feature = "admin")]
+    struct Fragile;
+
+    #[cfg(feature = "admin")]
+    impl tracing::Subscriber for Fragile {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+        fn event(&self, _: &tracing::Event<'_>) {
+            panic!("the disk of the log is full");
+        }
+        fn enter(&self, _: &tracing::span::Id) {}
+        fn exit(&self, _: &tracing::span::Id) {}
     }
 
     /// One report is enough: the operator who reloads by hand is told what is wrong.
@@ -348,13 +367,13 @@ mod tests {
         let rules = Rules::load(&file.0).unwrap();
         file.write("nonsense = 1");
         assert!(rules.reload_by_hand().is_err());
-        assert!(look(&rules, &file.0, &mut false).is_none());
+        assert!(look(&rules, &file.0).is_none());
         std::fs::remove_file(&file.0).unwrap();
         assert!(rules.reload_by_hand().is_err());
-        assert!(look(&rules, &file.0, &mut false).is_none());
+        assert!(look(&rules, &file.0).is_none());
         file.write(TWO);
         let reloaded = rules.reload_by_hand().unwrap();
         assert_eq!((reloaded.before, reloaded.after), (1, 2));
-        assert!(look(&rules, &file.0, &mut false).is_none());
+        assert!(look(&rules, &file.0).is_none());
     }
 }

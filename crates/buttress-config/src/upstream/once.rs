@@ -1,5 +1,5 @@
 use buttress::Http;
-use buttress::repeat::{Repeat, ReplayBody};
+use buttress::repeat::{Attempting, Repeat, ReplayBody};
 use http::Request;
 use http_body::Body;
 use std::task::{Context, Poll};
@@ -29,7 +29,7 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = S::Future;
+    type Future = Attempting<S::Future>;
 
     #[inline]
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
@@ -37,7 +37,9 @@ where
     }
 
     #[inline]
-    fn call(&mut self, request: Request<B>) -> S::Future {
-        self.inner.call(Http::new().once(request))
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let attempt = Http::new().once(request);
+        let upload = Repeat::<Request<B>>::upload(&Http::new(), &attempt);
+        Attempting::new(self.inner.call(attempt), upload)
     }
 }

@@ -31,6 +31,9 @@
 //! | was dropped unanswered, having run for the [slow](CircuitBreakerBuilder::slow_calls) time, or 250 ms if none is set | a failure, and slow |
 //! | was dropped earlier, or while its answer came in | nothing |
 //! | was refused by one of our layers further in | nothing |
+//! | was dropped, or ran out of its deadline, while the [sender](crate::timeout#slow-senders) of its body was waited for or just after; failed because that broke off | nothing |
+//!
+//! A call is as slow as it took, also if that was its sender's doing.
 //!
 //! gRPC calls are judged by their status, in the trailers if it is there.
 //!

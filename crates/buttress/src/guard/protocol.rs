@@ -56,9 +56,10 @@ mod http {
     use super::GuardProtocol;
     use crate::guard::body::{GuardBody, Verdict, tell_pushback};
     use crate::guard::settle::settle;
-    use ::http::{HeaderMap, Request, Response};
+    use crate::repeat::failed;
+    use ::http::{HeaderMap, Request, Response, StatusCode};
     use buttress_core::protocol::announce;
-    use buttress_core::{Http, Outcome, Permit, Quota, Reject};
+    use buttress_core::{Http, Outcome, Permit, Quota, Reason, Reject, Rejection};
     use http_body::Body;
     use std::fmt::Display;
     use tower_http::classify::{ClassifiedResponse, ClassifyResponse, MakeClassifier};
@@ -92,7 +93,8 @@ mod http {
                 Ok(response) => response,
                 Err(error) => {
                     let outcome = classifier.classify_error(&error).into();
-                    settle(permit, outcome);
+                    let is_late = Rejection::of(&error).is_some_and(is_of_deadline);
+                    settle(permit, failed(outcome, is_late));
                     return Err(error);
                 }
             };
@@ -100,7 +102,15 @@ mod http {
             let verdict = if P::WANTS_OUTCOME && permit.wants_outcome() {
                 match classifier.classify_response(&response) {
                     ClassifiedResponse::Ready(Ok(())) => Verdict::Known(Outcome::Success),
-                    ClassifiedResponse::Ready(Err(class)) => Verdict::Known(class.into()),
+                    ClassifiedResponse::Ready(Err(class)) => {
+                        let outcome = class.into();
+                        let is_late = is_late(&response);
+                        Verdict::Known(if is_late {
+                            failed(outcome, is_late)
+                        } else {
+                            outcome
+                        })
+                    }
                     ClassifiedResponse::RequiresEos(eos) => Verdict::AtTheEnd(eos),
                 }
             } else {
@@ -111,6 +121,21 @@ mod http {
             }
             Ok(response.map(|body| GuardBody::new(body, permit, verdict)))
         }
+    }
+
+    /// Whether it says that the deadline has passed: here, or at a callee that was told it.
+    #[cold]
+    fn is_late<B>(response: &Response<B>) -> bool {
+        if let Some(rejection) = response.extensions().get() {
+            return is_of_deadline(rejection);
+        }
+        let status = response.headers().get("grpc-status");
+        response.status() == StatusCode::GATEWAY_TIMEOUT
+            || status.is_some_and(|status| status == "4")
+    }
+
+    fn is_of_deadline(rejection: &Rejection) -> bool {
+        rejection.reason() == Reason::DeadlinePassed
     }
 
     /// Adds the header fields of the quotas that are announced.

@@ -1,4 +1,5 @@
 use crate::clock;
+use crate::repeat::excuses_leaving;
 use buttress_core::{Now, Outcome, Permit};
 
 /// The permit of a call that is under way. Dropping it cancels the call.
@@ -74,6 +75,7 @@ impl<P: Permit> Drop for Held<P> {
         if P::WANTS_OUTCOME
             && let Some(outcome) = self.if_dropped
             && let Some(permit) = self.permit.take()
+            && !(outcome == Outcome::Cancelled && excuses_leaving())
         {
             permit.complete(outcome, &Now::lazy(clock::now));
         }

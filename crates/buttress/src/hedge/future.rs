@@ -3,7 +3,7 @@ use super::plan::Failures;
 use super::race::{Race, Sent, Taken};
 use super::verdict::Verdict;
 use crate::clock;
-use crate::repeat::{Look, Repeat};
+use crate::repeat::{Attempting, Look, Repeat};
 use crate::retry::RetryProtocol;
 use crate::timer::{Alarm, Step};
 use buttress_core::Outcome;
@@ -29,7 +29,7 @@ where
 {
     /// The first attempt, while it runs.
     #[pin]
-    first: Option<S::Future>,
+    first: Option<Attempting<S::Future>>,
     observer: Option<Pr::Observer>,
     /// Known if latencies are measured.
     arrival: Option<Instant>,
@@ -48,7 +48,7 @@ where
 {
     #[inline]
     pub(super) fn new(
-        first: S::Future,
+        first: Attempting<S::Future>,
         observer: Pr::Observer,
         arrival: Option<Instant>,
         failures: Failures,

@@ -2,7 +2,7 @@ use super::future::HedgeFuture;
 use super::layer::Hedge;
 use super::race::{Race, Sent};
 use crate::clock;
-use crate::repeat::Repeat;
+use crate::repeat::{Attempting, Repeat};
 use crate::retry::{IfSafe, Repeats, RetryProtocol};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -79,8 +79,9 @@ where
             Race::new(service, protocol, kept, origin, plan, deadline)
         });
         let observer = protocol.observe(&attempt);
+        let upload = protocol.upload(&attempt);
         let scope = arrival.map(clock::Arrival::at);
-        let future = self.inner.call(attempt);
+        let future = Attempting::new(self.inner.call(attempt), upload);
         drop(scope);
         let shared = Arc::clone(shared);
         HedgeFuture::new(future, observer, arrival, failures, shared, race)

@@ -1,7 +1,7 @@
 use super::judge::of_error;
 use super::peek::PeekBody;
 use super::replay::{KeptBody, ReplayBody};
-use super::{AnswerKind, Judge, Look, Repeat};
+use super::{AnswerKind, Judge, Look, Repeat, Upload};
 use crate::clock;
 use crate::deadline::Deadline;
 use ::http::{HeaderMap, HeaderName, Request, Response, request};
@@ -43,7 +43,7 @@ where
     /// The [`Deadline`] of the request, or what its `grpc-timeout` says if that is earlier.
     #[inline]
     fn deadline(&self, request: &Request<B>) -> Option<Instant> {
-        let carried = Deadline::of(request.extensions()).map(Deadline::instant);
+        let carried = carried(request);
         match request.headers().get(GRPC_TIMEOUT) {
             None => carried,
             Some(timeout) => {
@@ -57,17 +57,24 @@ where
 
     #[inline]
     fn once(&self, request: Request<B>) -> Self::Attempt {
-        request.map(ReplayBody::once)
+        let deadline = deadline_of_upload(&request);
+        request.map(|body| ReplayBody::once(body, deadline))
     }
 
     fn keep(&self, request: Request<B>, limit: usize) -> (Self::Attempt, Kept) {
+        let deadline = deadline_of_upload(&request);
         let (head, body) = request.into_parts();
-        let (body, kept) = ReplayBody::keep(body, limit);
+        let (body, kept) = ReplayBody::keep(body, limit, deadline);
         let kept = Kept {
             head: head.clone(),
             body: kept,
         };
         (Request::from_parts(head, body), kept)
+    }
+
+    #[inline]
+    fn upload(&self, attempt: &Self::Attempt) -> Upload {
+        attempt.body().upload()
     }
 
     fn again(&self, kept: &Kept) -> Option<Self::Attempt> {
@@ -126,6 +133,20 @@ where
         };
         (Ok(response), look)
     }
+}
+
+#[inline]
+fn carried<B>(request: &Request<B>) -> Option<Instant> {
+    Deadline::of(request.extensions()).map(Deadline::instant)
+}
+
+/// Nobody asks for that of a body that is complete.
+#[inline]
+fn deadline_of_upload<B: Body>(request: &Request<B>) -> Option<Instant> {
+    if request.body().is_end_stream() {
+        return None;
+    }
+    carried(request)
 }
 
 /// The trailers, if they are there already and nothing comes before them.

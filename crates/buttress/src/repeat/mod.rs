@@ -6,9 +6,11 @@
 //! sent](ReplayBody), up to a bound. Its parts are shared, not copied, and a request that nobody
 //! would repeat is not kept at all.
 
+mod attempting;
 mod judge;
 mod look;
 mod protocol;
+mod upload;
 
 #[cfg(feature = "http")]
 mod http;
@@ -17,9 +19,14 @@ mod peek;
 #[cfg(feature = "http")]
 mod replay;
 
+pub use attempting::Attempting;
+#[cfg(feature = "http")]
+pub(crate) use attempting::failed;
+pub(crate) use attempting::{callee_since, excuses_leaving};
 pub use judge::Judge;
 pub use look::{AnswerKind, Look};
 pub use protocol::Repeat;
+pub use upload::Upload;
 
 #[cfg(feature = "http")]
 pub use self::http::Kept;

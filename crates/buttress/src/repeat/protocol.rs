@@ -1,3 +1,4 @@
+use super::upload::Upload;
 use buttress_core::{Plain, Protocol};
 use std::time::Instant;
 
@@ -23,6 +24,10 @@ pub trait Repeat<Req>: Protocol<Req> {
 
     /// The first attempt, and what is kept for others: at most `limit` bytes of its body.
     fn keep(&self, request: Req, limit: usize) -> (Self::Attempt, Self::Kept);
+
+    /// How far the body of the first attempt has been sent, for
+    /// [those who wait](super::Attempting) for its answer. To be asked once.
+    fn upload(&self, attempt: &Self::Attempt) -> Upload;
 
     /// Another attempt. There is none if the body was longer than the limit, broke off, or has not
     /// been sent through.
@@ -53,6 +58,11 @@ impl<Req: Clone, F: Clone> Repeat<Req> for Plain<F> {
     #[inline]
     fn keep(&self, request: Req, _: usize) -> (Req, Req) {
         (request.clone(), request)
+    }
+
+    #[inline]
+    fn upload(&self, _: &Req) -> Upload {
+        Upload::nothing()
     }
 
     #[inline]

@@ -1,3 +1,4 @@
+use super::upload::{Asked, Sending, Upload};
 use buttress_core::BrokenRequest;
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
@@ -8,6 +9,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 /// The body of an attempt.
 ///
@@ -27,6 +29,7 @@ enum Content<B> {
         #[pin]
         body: B,
         keeping: Option<Keeping>,
+        sending: Sending,
     },
     /// What was kept of it.
     Replayed { kept: Arc<Recording>, next: usize },
@@ -35,22 +38,45 @@ enum Content<B> {
 }
 
 impl<B: Body> ReplayBody<B> {
-    /// Sends the body without keeping it.
-    pub(super) const fn once(body: B) -> Self {
-        let keeping = None;
+    /// Sends the body without keeping it, for a call with that deadline.
+    #[inline]
+    pub(super) fn once(body: B, deadline: Option<Instant>) -> Self {
+        Self::sent(body, None, deadline)
+    }
+
+    #[inline]
+    fn sent(body: B, keeping: Option<Keeping>, deadline: Option<Instant>) -> Self {
+        let sending = Sending(if body.is_end_stream() {
+            Upload::nothing()
+        } else {
+            Upload::begin(deadline)
+        });
         Self {
-            content: Content::Sent { body, keeping },
+            content: Content::Sent {
+                body,
+                keeping,
+                sending,
+            },
         }
     }
 
-    /// Sends the body, and keeps at most `limit` bytes of it.
-    pub(super) fn keep(body: B, limit: usize) -> (Self, KeptBody) {
+    /// How far it has been sent.
+    #[inline]
+    pub(super) fn upload(&self) -> Upload {
+        match &self.content {
+            Content::Sent { sending, .. } => sending.0.share(),
+            Content::Replayed { .. } | Content::Empty => Upload::nothing(),
+        }
+    }
+
+    /// Sends the body, for a call with that deadline, and keeps at most `limit` bytes of it.
+    pub(super) fn keep(body: B, limit: usize, deadline: Option<Instant>) -> (Self, KeptBody) {
         if body.is_end_stream() {
-            return (Self::once(body), KeptBody::Empty);
+            return (Self::once(body, deadline), KeptBody::Empty);
         }
         let size = body.size_hint();
         if size.lower() > limit as u64 {
-            return (Self::once(body), KeptBody::TooLong);
+            return (Self::once(body, deadline), KeptBody::TooLong);
         }
         let recording = Arc::new(Recording {
             exact: size.exact().is_some(),
@@ -61,8 +87,8 @@ impl<B: Body> ReplayBody<B> {
             whole: Whole::default(),
             recording: Arc::clone(&recording),
         });
-        let content = Content::Sent { body, keeping };
-        (Self { content }, KeptBody::Recorded(recording))
+        let sent = Self::sent(body, keeping, deadline);
+        (sent, KeptBody::Recorded(recording))
     }
 }
 
@@ -180,8 +206,20 @@ where
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenRequest>>> {
         match self.project().content.project() {
-            ContentProjection::Sent { mut body, keeping } => {
-                let frame = ready!(body.as_mut().poll_frame(context));
+            ContentProjection::Sent {
+                mut body,
+                keeping,
+                sending,
+            } => {
+                let polled = body.as_mut().poll_frame(context);
+                sending.note(match &polled {
+                    Poll::Pending => Asked::Nothing,
+                    Poll::Ready(None) => Asked::TheEnd,
+                    Poll::Ready(Some(Err(_))) => Asked::Error,
+                    Poll::Ready(Some(Ok(_))) if body.is_end_stream() => Asked::TheEnd,
+                    Poll::Ready(Some(Ok(_))) => Asked::Part,
+                });
+                let frame = ready!(polled);
                 let frame = frame.map(|frame| {
                     frame.map(|frame| {
                         frame.map_data(|mut data| data.copy_to_bytes(data.remaining()))

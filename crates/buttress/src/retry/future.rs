@@ -2,7 +2,7 @@ use super::origin::Origin;
 use super::protocol::RetryProtocol;
 use super::repeated::{AnswerOf, Due, Next, Ready, Repeated, Waiting};
 use super::rules::{Shared, is_forbidden};
-use crate::repeat::Repeat;
+use crate::repeat::{Attempting, Repeat, Upload};
 use crate::timer::{Alarm, Step, has_passed};
 use buttress_core::Here;
 use pin_project::pin_project;
@@ -41,7 +41,7 @@ where
 {
     Calling {
         #[pin]
-        future: S::Future,
+        future: Attempting<S::Future>,
         /// Until the answer is there.
         observer: Option<Pr::Observer>,
     },
@@ -67,9 +67,11 @@ where
     #[inline]
     pub(super) const fn new(
         future: S::Future,
+        upload: Upload,
         observer: Pr::Observer,
         rest: Rest<S, Pr, Req>,
     ) -> Self {
+        let future = Attempting::new(future, upload);
         let observer = Some(observer);
         Self {
             state: State::Calling { future, observer },
@@ -145,7 +147,9 @@ where
                         drop(answer);
                         repeated.retries += 1;
                         let observer = Some(repeated.protocol.observe(&next));
-                        let future = ready.call(next);
+                        // Its body is complete, or there would be no other attempt.
+                        let upload = repeated.protocol.upload(&next);
+                        let future = Attempting::new(ready.call(next), upload);
                         state.set(State::Calling { future, observer });
                     }
                 }

@@ -97,9 +97,10 @@ where
             None => Rest::Nothing,
         };
         let observer = self.protocol.observe(&attempt);
+        let upload = self.protocol.upload(&attempt);
         let scope = now.known().map(clock::Arrival::at);
         let future = self.inner.call(attempt);
         drop(scope);
-        RetryFuture::new(future, observer, rest)
+        RetryFuture::new(future, upload, observer, rest)
     }
 }

@@ -10,6 +10,15 @@
 //! Set it from the callee's measured 99.9th percentile, and propagate it as a
 //! deadline, so that everyone further in knows, too.
 //!
+//! # Slow senders
+//!
+//! An attempt's time is the callee's. Inside of a [`Retry`](crate::Retry), a [`Hedge`](crate::Hedge) or
+//! a configured upstream, a timeout does not strike while the request's sender is waited for, and
+//! counts from the last part of its body; it does strike if the callee does not read what is there.
+//! Without that, a few slow uploads would pass for a slow callee, and open a circuit breaker for
+//! everybody. Who sends has the time of the whole call: put a timeout outside as well, or nothing bounds
+//! it. A callee that is told its deadline is told that of an attempt without a pause.
+//!
 //! # The runtime
 //!
 //! A timer needs tokio's, with its time driver enabled (`enable_time` or `enable_all`): outside of

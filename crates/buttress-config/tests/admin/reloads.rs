@@ -1,22 +1,10 @@
-//! What operators change while the file changes too.
-#![cfg(feature = "admin")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that cannot go on should say where"
-)]
-
-use axum::body::{Body, to_bytes};
+use crate::asking::{BREAKER, ask, post};
 use buttress_config::{Admin, Document, Format, Reload, Rules};
-use http::{Request, header};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tower::ServiceExt;
 
 const FILE: &str = "[upstream.payments]\n";
-
-const BREAKER: &str = "upstream.payments/circuit_breaker";
 
 #[tokio::test]
 async fn a_change_by_hand_survives_reloads_at_the_same_time() {
@@ -38,13 +26,7 @@ async fn a_change_by_hand_survives_reloads_at_the_same_time() {
     for _ in 0..300 {
         for (action, before) in [("open", "closed"), ("close", "forced open")] {
             let body = json!({ "policy": BREAKER, "action": action });
-            let request = Request::post("/breaker")
-                .header(header::CONTENT_TYPE, "application/json")
-                .body(Body::from(body.to_string()))
-                .unwrap();
-            let response = router.clone().oneshot(request).await.unwrap();
-            let answer = to_bytes(response.into_body(), 1 << 20).await.unwrap();
-            let answer: Value = serde_json::from_slice(&answer).unwrap();
+            let (_, answer) = ask(&router, post("/breaker", body)).await;
             lost += u32::from(answer["before"] != before);
         }
     }

@@ -1,11 +1,4 @@
-//! The router for operators on a listener of its own, with a token; and what the manual says of it,
-//! command by command.
-#![cfg(feature = "admin")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that cannot go on should say where"
-)]
+//! On a listener of its own, with a token; and what the manual says of it, command by command.
 
 use axum::Router;
 use axum::body::Body;
@@ -22,7 +15,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use tokio::net::TcpListener;
 
-const MANUAL: &str = include_str!("../../../docs/configuration.md");
+const MANUAL: &str = include_str!("../../../../docs/configuration.md");
 const TOKEN: &str = "a-long-secret";
 
 async fn serve(app: Router) -> SocketAddr {

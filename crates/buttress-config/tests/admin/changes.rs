@@ -1,17 +1,9 @@
-//! What operators see and change.
-#![cfg(feature = "admin")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that cannot go on should say where"
-)]
-
+use crate::asking::{BREAKER, ask, get, post, with_token};
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use buttress_config::{Admin, Rules};
-use http::{Request, StatusCode, header};
-use serde_json::{Value, json};
-use tower::ServiceExt;
+use http::{Request, header};
+use serde_json::json;
 
 const FILE: &str = r#"
 [[server.route]]
@@ -22,39 +14,8 @@ bulkhead = 7
 retry = { attempts = 2 }
 "#;
 
-const BREAKER: &str = "upstream.payments/circuit_breaker";
-
 fn router() -> Router {
     Admin::new(Rules::from_toml(FILE).unwrap()).router()
-}
-
-async fn ask(router: &Router, request: Request<Body>) -> (StatusCode, Value) {
-    let response = router.clone().oneshot(request).await.unwrap();
-    let status = response.status();
-    let kind = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .unwrap()
-        .clone();
-    let expected = if status.is_success() {
-        "application/json"
-    } else {
-        "application/problem+json"
-    };
-    assert_eq!(kind, expected, "{status}");
-    let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
-    (status, serde_json::from_slice(&body).unwrap())
-}
-
-fn get(path: &str) -> Request<Body> {
-    Request::get(path).body(Body::empty()).unwrap()
-}
-
-fn post(path: &str, body: &Value) -> Request<Body> {
-    Request::post(path)
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Body::from(body.to_string()))
-        .unwrap()
 }
 
 #[tokio::test]
@@ -129,13 +90,13 @@ async fn reloading_reads_the_file_again() {
     let path = std::env::temp_dir().join(format!("buttress-admin-{}.toml", std::process::id()));
     std::fs::write(&path, FILE).unwrap();
     let router = Admin::new(Rules::load(&path).unwrap()).router();
-    let (status, answer) = ask(&router, post("/reload", &json!({}))).await;
+    let (status, answer) = ask(&router, post("/reload", json!({}))).await;
     assert_eq!((status.as_u16(), &answer["changed"]), (200, &json!(false)));
     std::fs::write(&path, "# nothing").unwrap();
-    let (status, answer) = ask(&router, post("/reload", &json!({}))).await;
+    let (status, answer) = ask(&router, post("/reload", json!({}))).await;
     assert_eq!((status.as_u16(), &answer["changed"]), (200, &json!(true)));
     std::fs::write(&path, "nonsense = 1").unwrap();
-    let (status, answer) = ask(&router, post("/reload", &json!({}))).await;
+    let (status, answer) = ask(&router, post("/reload", json!({}))).await;
     assert_eq!(status, 422);
     assert!(
         answer["detail"].as_str().unwrap().contains("nonsense"),
@@ -163,21 +124,21 @@ async fn what_is_wrong_with_a_request_is_said() {
         (
             post(
                 "/breaker",
-                &json!({ "policy": BREAKER, "action": "explode" }),
+                json!({ "policy": BREAKER, "action": "explode" }),
             ),
             400,
         ),
-        (post("/breaker", &json!({ "action": "open" })), 400),
+        (post("/breaker", json!({ "action": "open" })), 400),
         (
             post(
                 "/breaker",
-                &json!({ "policy": "route GET /search/bulkhead", "action": "open" }),
+                json!({ "policy": "route GET /search/bulkhead", "action": "open" }),
             ),
             404,
         ),
-        (post("/shadow", &json!({ "policy": BREAKER })), 400),
+        (post("/shadow", json!({ "policy": BREAKER })), 400),
         (post("/breaker", &long), 413),
-        (post("/reload", &json!({})), 422),
+        (post("/reload", json!({})), 422),
     ] {
         let shown = format!("{request:?}");
         let (status, answer) = ask(&router, request).await;
@@ -201,24 +162,65 @@ async fn what_is_wrong_with_a_request_is_said() {
 async fn with_a_token_nobody_gets_in_without_it() {
     let admin = Admin::new(Rules::from_toml(FILE).unwrap());
     let router = admin.token("oncall", "secret").unwrap().router();
-    let with = |token: Option<&str>, mut request: Request<Body>| {
-        if let Some(token) = token {
-            let value = format!("Bearer {token}").parse().unwrap();
-            request.headers_mut().insert(header::AUTHORIZATION, value);
-        }
-        request
-    };
     let open = json!({ "policy": BREAKER, "action": "open" });
     for token in [None, Some("secre"), Some("secrets"), Some("")] {
         for request in [get("/policies"), get("/nothing"), post("/breaker", &open)] {
-            let response = router.clone().oneshot(with(token, request)).await.unwrap();
-            assert_eq!(response.status(), 401, "{token:?}");
-            assert_eq!(response.headers()[header::WWW_AUTHENTICATE], "Bearer");
+            let request = match token {
+                None => request,
+                Some(token) => with_token(token, request),
+            };
+            assert_eq!(ask(&router, request).await.0, 401, "{token:?}");
         }
     }
-    let (status, answer) = ask(&router, with(Some("secret"), post("/breaker", &open))).await;
+    let request = with_token("secret", post("/breaker", &open));
+    let (status, answer) = ask(&router, request).await;
     assert_eq!(
         (status.as_u16(), &answer["before"]),
         (200, &json!("closed"))
     );
+}
+
+/// Who opens one in an emergency must see that it does nothing.
+#[tokio::test]
+async fn a_breaker_in_shadow_says_that_it_is_not_obeyed() {
+    let router = router();
+    for (shadow, enforced) in [(true, false), (false, true)] {
+        let body = json!({ "policy": BREAKER, "shadow": shadow });
+        assert_eq!(ask(&router, post("/shadow", body)).await.0, 200);
+        let body = json!({ "policy": BREAKER, "action": "open" });
+        let (_, answer) = ask(&router, post("/breaker", body)).await;
+        assert_eq!(answer["after"], "forced open");
+        assert_eq!(answer["enforced"], enforced);
+    }
+}
+
+/// A page whose name is made to point here is of this very origin, and its browser says the name.
+#[tokio::test]
+async fn without_a_token_only_addresses_and_names_that_are_said_are_answered() {
+    let admin = || Admin::new(Rules::from_toml(FILE).unwrap());
+    let open = json!({ "policy": BREAKER, "action": "open" });
+    let to = |host: &str, mut request: Request<Body>| {
+        request
+            .headers_mut()
+            .insert(header::HOST, host.parse().unwrap());
+        request
+    };
+    let named = || admin().hosts(["admin.internal"]).unwrap();
+    let with_token_too = || admin().token("oncall", "secret").unwrap();
+    for (router, host, expected) in [
+        (admin().router(), "evil.test:9090", 421),
+        (admin().router(), "admin.internal", 421),
+        (admin().router(), "127.0.0.1:9090", 200),
+        (admin().router(), "localhost:9090", 200),
+        (named().router(), "evil.test", 421),
+        (named().router(), "admin.internal:9090", 200),
+        (named().router(), "[::1]:9090", 200),
+        (with_token_too().router(), "admin.internal", 200),
+    ] {
+        for request in [get("/policies"), post("/breaker", &open)] {
+            let request = with_token("secret", to(host, request));
+            assert_eq!(ask(&router, request).await.0, expected, "{host}");
+        }
+    }
+    assert!(admin().hosts(["admin.internal:9090"]).is_err());
 }
