@@ -10,6 +10,7 @@ mod bodies;
 #[path = "../common/mod.rs"]
 mod common;
 mod message;
+mod uploads;
 
 use axum::Router;
 use axum::extract::Request;

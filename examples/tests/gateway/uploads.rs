@@ -1,21 +1,23 @@
 //! Uploads through the gateway, over real sockets: whose time runs, and whose failure it is.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that cannot go on should say where"
-)]
 
-mod common;
-
+use super::{common, gateway_to};
 use axum::Router;
 use axum::body::Bytes;
 use axum::routing::any;
-use buttress_config::{Document, Format, Rules};
-use buttress_examples::gateway;
 use std::future::pending;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+const RULES: &str = "
+[server.defaults]
+pressure = false
+
+[upstream.origin]
+retry = false
+attempt_timeout = \"1s\"
+circuit_breaker = true
+";
 
 /// A gateway whose upstream tells when a request has come, echoes bodies, and hangs at `/hang`.
 async fn gateway() -> (String, UnboundedReceiver<()>) {
@@ -30,16 +32,7 @@ async fn gateway() -> (String, UnboundedReceiver<()>) {
             },
         ));
     let upstream = common::serve(app).await;
-    let address = upstream.strip_prefix("http://").unwrap();
-    let file = format!(
-        "[server.defaults]\npressure = false\n[upstream.origin]\nx-address = \"{address}\"\n\
-         retry = false\nattempt_timeout = \"1s\"\ncircuit_breaker = true"
-    );
-    let file = Document::parse("rules", &file, Format::Toml);
-    let file = file.unwrap_or_else(|problems| panic!("{problems}"));
-    let rules = Rules::new(file.clone()).unwrap();
-    let (listener, url) = common::listen().await;
-    tokio::spawn(gateway::serve(listener, &rules, &file).unwrap());
+    let url = gateway_to(&upstream, RULES).await;
     (url, came)
 }
 
