@@ -180,7 +180,7 @@ impl Kind for FairShareSettings {
         name: &'static str,
     ) -> Result<Successor, SettingError> {
         let AnyOf::FairShare(shares) = policy else {
-            return Ok(Successor::Other(self.make(name)?, None));
+            return Ok(Successor::afresh(self.make(name)?));
         };
         // It was checked when the file was, so the limit cannot be refused.
         let (shares, limit) = (shares.clone(), *self.limit);
@@ -235,7 +235,7 @@ impl Kind for BulkheadSettings {
             }
         };
         let (Some(key), Some(sharded)) = (key_of(&self.key)?, &self.shuffle_sharded) else {
-            return Ok(Successor::Other(next, None));
+            return Ok(Successor::afresh(next));
         };
         if !self.differs(before).map && self.shuffle_sharded == before.shuffle_sharded {
             return Ok(Successor::same(follow(known.clone())));

@@ -72,7 +72,7 @@ use std::path::{Path, PathBuf};
 ///   allowed, and has the rest to learn;
 /// - a pace goes on from its last call, and those that wait go at the new one;
 /// - a rate limit begins with what was given away and has not come free yet, as far as the new limit
-///   goes. Calls that wait for the old one go when it lets them;
+///   goes. Calls that wait for their turn go when it is, and are not taken twice;
 /// - a circuit breaker keeps its state, and so does that of each key: one that is open stays open for
 ///   as long as it would have been, and what is in a mode by hand stays in it. Its windows start afresh;
 /// - where only `priority` changed, the policy is the same one, and the bar in front starts afresh;
@@ -84,6 +84,10 @@ use std::path::{Path, PathBuf};
 /// that a fair share whose `by` changed keeps counting. So does what shuffle sharding is added to or
 /// taken from. With another `max_keys`, as many keys are kept as there is room for; of bulkheads,
 /// adaptive limits and paces, first those that calls hold or wait for.
+///
+/// Calls that began before go by the rules of then to their end. But where one comes to a policy that
+/// was replaced meanwhile, as the next attempt of a retry does, or a call that waited for another policy
+/// of its route, the one in its place decides. What a policy had let in already stays with it.
 ///
 /// An upstream that the file no longer has keeps its rules and all that they know for as long as
 /// somebody has a layer or a client of it.

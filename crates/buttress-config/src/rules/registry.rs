@@ -1,5 +1,5 @@
 use super::kinds::Kind;
-use crate::policy::{AnyPolicy, Barred, Managed, Successor};
+use crate::policy::{AnyPolicy, Barred, Change, Managed, Successor};
 use crate::upstream::AnyRepeats;
 use buttress::coalesce::SameRequest;
 use buttress::{Coalesce, Hedge, Retry, SettingError, Shadow, StaleIfError};
@@ -70,7 +70,7 @@ pub(super) struct Maker<'a> {
     before: &'a Registry,
     made: Registry,
     /// What changes policies that are in use: done when all else is well.
-    changes: Vec<Box<dyn FnOnce()>>,
+    changes: Vec<Change>,
 }
 
 impl<'a> Maker<'a> {
@@ -82,7 +82,7 @@ impl<'a> Maker<'a> {
         }
     }
 
-    pub(super) fn finish(self) -> (Registry, Vec<Box<dyn FnOnce()>>) {
+    pub(super) fn finish(self) -> (Registry, Vec<Change>) {
         (self.made, self.changes)
     }
 
@@ -149,6 +149,7 @@ impl<'a> Maker<'a> {
         name: &'static str,
     ) -> Result<Managed, SettingError> {
         let policy = managed.policy().policy();
+        let mut after = None;
         let next = if settings.without_priority() == before.without_priority() {
             policy.clone()
         } else {
@@ -161,14 +162,20 @@ impl<'a> Maker<'a> {
                     self.changes.push(change);
                     policy.clone()
                 }
-                Successor::Other(next, change) => {
-                    self.changes.extend(change);
+                Successor::Other(next, carry) => {
+                    self.changes.extend(carry.before);
+                    after = carry.after;
                     next
                 }
             }
         };
         let next = barred(settings, next)?;
         self.switch(&next, managed.is_enforced());
+        // Calls of before may come to it yet.
+        let (before, then) = (managed.clone(), next.clone());
+        self.changes
+            .push(Box::new(move || before.policy().give_way_to(&then)));
+        self.changes.extend(after);
         Ok(next)
     }
 
@@ -214,8 +221,8 @@ impl<'a> Maker<'a> {
 
 fn barred<K: Kind>(settings: &K, policy: AnyPolicy) -> Result<Managed, SettingError> {
     Ok(Shadow::new(match settings.priority() {
-        Some(priority) => Barred::Prioritized(priority.builder(policy).build()?),
-        None => Barred::Plain(policy),
+        Some(priority) => Barred::prioritized(priority.builder(policy).build()?),
+        None => Barred::plain(policy),
     }))
 }
 
