@@ -160,6 +160,46 @@ async fn an_open_breaker_stays_open_when_the_file_changes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shared_policy_stays_for_as_long_as_somebody_has_an_upstream_that_used_it() {
+    const USED: &str = "[upstream.one]\nretry = false\nuse = [\"pool\"]\n[policy.pool]\n";
+    let parse = |text: &str| Document::parse("test", text, Format::Toml).unwrap();
+    let both = parse(&format!("{USED}rate_limit = \"3 per hour\""));
+    let rules = Rules::new(both.clone()).unwrap();
+    let (_, callee) = callee(&[200]);
+    let layer = rules.upstream("one").unwrap();
+    let client = layer.layer(callee);
+    let put = |document| assert_eq!(rules.replace(document), Ok(Reload::Changed));
+    let call = async || client.clone().oneshot(request()).await.is_ok();
+    let known = || {
+        let policies = rules.policies().into_iter().map(|one| one.policy);
+        policies.filter(|name| name.starts_with("policy.")).count()
+    };
+    assert!(call().await);
+    // More than once: what is kept is kept on.
+    for text in ["", "[server.defaults]\nbulkhead = 1"] {
+        put(parse(text));
+        assert_eq!(known(), 1);
+    }
+    assert!(call().await);
+    put(both.clone());
+    assert!(call().await, "one was left");
+    assert!(!call().await);
+    // One that was changed while its upstream was away, and left later, is kept as well.
+    put(parse(
+        "[server.defaults]\nuse = [\"pool\"]\n[policy.pool]\nrate_limit = \"4 per hour\"",
+    ));
+    assert!(call().await, "one more is allowed now");
+    assert!(!call().await);
+    put(parse(""));
+    assert_eq!(known(), 1);
+    put(both);
+    assert!(!call().await);
+    drop((client, layer));
+    put(parse(""));
+    assert_eq!(known(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_open_breaker_stays_open_when_its_upstream_leaves_the_file_and_comes_back() {
     let parse = |text: &str| Document::parse("test", text, Format::Toml).unwrap();
     let text = format!("{BREAKER}{{ consecutive_failures = 1 }}");

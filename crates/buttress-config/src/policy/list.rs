@@ -27,6 +27,15 @@ impl Policies {
     pub fn is_empty(&self) -> bool {
         self.policies.is_empty()
     }
+
+    /// Whether calls come to that very policy.
+    pub fn come_to(&self, known: &Managed) -> bool {
+        self.policies.iter().any(|policy| {
+            let newest = policy.policy().newest();
+            let policy = newest.as_ref().unwrap_or(policy);
+            std::ptr::eq(policy.policy(), known.policy())
+        })
+    }
 }
 
 /// The permits of a call that all policies have admitted.

@@ -89,8 +89,8 @@ use std::path::{Path, PathBuf};
 /// was replaced meanwhile, as the next attempt of a retry does, or a call that waited for another policy
 /// of its route, the one in its place decides. What a policy had let in already stays with it.
 ///
-/// An upstream that the file no longer has keeps its rules and all that they know for as long as
-/// somebody has a layer or a client of it.
+/// An upstream that the file no longer has keeps its rules and all that they know, with the shared
+/// policies that it used, for as long as somebody has a layer or a client of it.
 ///
 /// A switch by hand, as by the admin router, stays until the file changes what it says about it.
 #[derive(Clone)]

@@ -1,6 +1,6 @@
 use super::kinds::Kind;
 use crate::policy::{AnyPolicy, Barred, Change, Managed, Successor};
-use crate::upstream::AnyRepeats;
+use crate::upstream::{AnyRepeats, Upstream};
 use buttress::coalesce::SameRequest;
 use buttress::{Coalesce, Hedge, Retry, SettingError, Shadow, StaleIfError};
 use std::any::Any;
@@ -53,15 +53,28 @@ impl Registry {
         self.with_settings().map(|(id, handle, _)| (id, handle))
     }
 
-    /// Takes over all that was known by names which begin so.
-    pub(super) fn keep(&mut self, before: &Self, beginning: &str) {
-        let known = before.entries.range(beginning.to_owned()..);
-        for (id, entry) in known.take_while(|(id, _)| id.starts_with(beginning)) {
+    /// Takes over all that an upstream has, and the shared policies that it used.
+    pub(super) fn keep(&mut self, before: &Self, name: &str, upstream: &Upstream) {
+        let own = format!("upstream.{name}/");
+        for (id, entry) in before.beginning_with(&own) {
             // Or it is another upstream's, whose name begins in the same way.
-            if !id[beginning.len()..].contains('/') {
+            if !id[own.len()..].contains('/') {
                 self.entries.insert(id.clone(), entry.clone());
             }
         }
+        for (id, entry) in before.beginning_with("policy.") {
+            if let Handle::Policy(_, policy) = &entry.handle
+                && !self.entries.contains_key(id)
+                && upstream.policies.come_to(policy)
+            {
+                self.entries.insert(id.clone(), entry.clone());
+            }
+        }
+    }
+
+    fn beginning_with(&self, beginning: &str) -> impl Iterator<Item = (&String, &Entry)> {
+        let known = self.entries.range(beginning.to_owned()..);
+        known.take_while(move |(id, _)| id.starts_with(beginning))
     }
 }
 
