@@ -185,6 +185,36 @@ mod by_hand {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_mode_by_hand_survives_a_change_of_what_calls_are_told_apart_by() {
+        let of = |by: &str| {
+            let text =
+                format!("[upstream.one]\nretry = false\ncircuit_breaker = {{ {by} probes = 1 }}");
+            Document::parse("test", &text, Format::Toml).unwrap()
+        };
+        let keys = [
+            "",
+            "by = \"header:x-host\",",
+            "by = \"header:x-status\",",
+            "",
+        ];
+        for (action, state) in [("open", "forced open"), ("disable", "disabled")] {
+            let rules = Rules::new(of(keys[0])).unwrap();
+            let layer = rules.upstream("one").unwrap();
+            let router = Admin::new(rules.clone()).router();
+            act(&router, action).await;
+            for by in &keys[1..] {
+                assert_eq!(rules.replace(of(by)), Ok(Reload::Changed));
+                let passes = call(&layer, "a", 200).await.is_ok();
+                assert_eq!(passes, action == "disable", "{action} {by}");
+                let details = status(&rules).details;
+                let told = details.get("by_hand").or(details.get("state"));
+                assert_eq!(told, Some(&json!(state)), "{by}");
+            }
+            assert_eq!(act(&router, "reset").await.1, "closed");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn in_shadow_by_hand_a_policy_stays_until_the_file_says_something_about_it() {
         let rules = Rules::new(parse("consecutive_failures = 1")).unwrap();
         let router = Admin::new(rules.clone()).router();

@@ -80,7 +80,10 @@ impl Successor {
     /// they did not make untrue.
     pub(crate) fn of(before: &AnyPolicy, next: AnyPolicy, differs: Differs) -> Self {
         if differs.keys {
-            return Self::afresh(next);
+            return match begin_in_the_mode_of(before, &next) {
+                Some(change) => Self::other(next, change),
+                None => Self::afresh(next),
+            };
         }
         let known = next.clone();
         match (before.clone(), known) {
@@ -149,6 +152,27 @@ fn take_over(before: AnyPolicy, next: AnyPolicy) -> Option<Change> {
         (RateLimitBy, WindowLimitBy),
         (WindowLimitBy, RateLimitBy),
         (WindowLimitBy, WindowLimitBy)
+    )
+}
+
+/// Who put a breaker into a mode by hand meant all of its calls, by whatever they are told apart.
+fn begin_in_the_mode_of(before: &AnyPolicy, next: &AnyPolicy) -> Option<Change> {
+    macro_rules! begins_in {
+        ($(($before:ident, $next:ident)),+) => {
+            match (before.clone(), next.clone()) {
+                $((AnyOf::$before(before), AnyOf::$next(next)) => Some(Box::new(move || {
+                    if let Some(mode) = before.mode() {
+                        next.begin_in(mode);
+                    }
+                })),)+
+                _ => None,
+            }
+        };
+    }
+    begins_in!(
+        (Breaker, BreakerBy),
+        (BreakerBy, Breaker),
+        (BreakerBy, BreakerBy)
     )
 }
 

@@ -74,7 +74,8 @@ use std::path::{Path, PathBuf};
 /// - a rate limit begins with what was given away and has not come free yet, as far as the new limit
 ///   goes. Calls that wait for their turn go when it is, and are not taken twice;
 /// - a circuit breaker keeps its state, and so does that of each key: one that is open stays open for
-///   as long as it would have been, and what is in a mode by hand stays in it. Its windows start afresh;
+///   as long as it would have been, and for longer the next time. What is in a mode by hand stays in
+///   it, also where `by` changed. Its windows start afresh;
 /// - where only `priority` changed, the policy is the same one, and the bar in front starts afresh;
 /// - a policy that only goes into shadow, or out of it, is the same one;
 /// - throttles, pressure, deadline shedders, queue delays, retries, hedges, coalescing and stale

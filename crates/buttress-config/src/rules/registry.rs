@@ -118,15 +118,10 @@ impl<'a> Maker<'a> {
         let policy = match known {
             Some((_, policy, old)) if *old == enforced => policy.clone(),
             Some((_, policy, old)) => self.successor(&enforced, old, policy, name)?,
-            None => {
-                let known = self
-                    .elsewhere(&enforced)
-                    .map_or_else(|| enforced.make(name), Ok);
-                barred(&enforced, known?)?
-            }
+            None => self.first(&enforced, settings.shadow(), name)?,
         };
         // A switch by hand stays, until the file says something new.
-        if known.is_none_or(|(entry, ..)| entry.shadow != settings.shadow()) {
+        if known.is_some_and(|(entry, ..)| entry.shadow != settings.shadow()) {
             self.switch(&policy, !settings.shadow());
         }
         let entry = Entry {
@@ -138,19 +133,41 @@ impl<'a> Maker<'a> {
         Ok(policy)
     }
 
+    /// The first policy of its name.
+    fn first<K: Kind>(
+        &mut self,
+        settings: &K,
+        shadow: bool,
+        name: &'static str,
+    ) -> Result<Managed, SettingError> {
+        let known = self.elsewhere(settings, shadow);
+        let policy = known.map(|(_, known)| known.policy().policy().clone());
+        let policy = barred(settings, policy.map_or_else(|| settings.make(name), Ok)?)?;
+        let switched = known.filter(|(entry, _)| entry.shadow == shadow);
+        self.switch(
+            &policy,
+            switched.map_or(!shadow, |(_, known)| known.is_enforced()),
+        );
+        Ok(policy)
+    }
+
     /// A policy of the process that was known by another name, since its bar or its shadow was part of
-    /// that.
-    fn elsewhere<K: Kind>(&self, settings: &K) -> Option<AnyPolicy> {
+    /// that, or since the first place that has it is another one now.
+    fn elsewhere<K: Kind>(&self, settings: &K, shadow: bool) -> Option<(&'a Entry, &'a Managed)> {
         let wanted = K::OF_THE_PROCESS.then(|| settings.without_priority())?;
-        self.before.entries.values().find_map(|entry| {
-            let known = entry.settings.downcast_ref::<K>()?.without_priority();
+        let known = self.before.entries.values().filter_map(|entry| {
+            let known = entry.settings.downcast_ref::<K>()?;
             match &entry.handle {
-                Handle::Policy(_, policy) if known == wanted => {
-                    Some(policy.policy().policy().clone())
+                Handle::Policy(_, policy) if known.without_priority() == wanted => {
+                    Some((known, entry, policy))
                 }
                 _ => None,
             }
-        })
+        });
+        // Of several that look at the process in the same way, the one that was the same in all.
+        let (_, entry, policy) =
+            known.min_by_key(|(known, entry, _)| (*known != settings, entry.shadow != shadow))?;
+        Some((entry, policy))
     }
 
     /// What takes the place of a policy whose settings changed: of it, and of the bar in front of it.
@@ -304,5 +321,31 @@ mod tests {
         assert_eq!(cpu(&in_shadow), Some(0.125));
         assert!(!in_shadow.is_enforced() && with_bar.is_enforced() && known.is_enforced());
         assert_eq!(cpu(&other), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_policy_of_the_process_stays_in_shadow_by_hand_where_another_place_has_it_now() {
+        let settings = PressureSettings::default();
+        let in_shadow = PressureSettings {
+            shadow: Some(At::new(true)),
+            ..settings.clone()
+        };
+        let before = Registry::default();
+        let mut maker = Maker::new(&before);
+        let first = maker.policy("first/pressure".into(), "pressure", &settings);
+        let other = maker.policy("other/pressure".into(), "pressure", &in_shadow);
+        let (before, changes) = maker.finish();
+        for change in changes {
+            change();
+        }
+        // Both by hand, and both otherwise than the file says.
+        first.unwrap().observe();
+        other.unwrap().enforce();
+        let mut maker = Maker::new(&before);
+        let next = maker.policy("second/pressure".into(), "pressure", &settings);
+        let next_other = maker.policy("another/pressure".into(), "pressure", &in_shadow);
+        maker.finish().1.into_iter().for_each(|change| change());
+        assert!(!next.unwrap().is_enforced());
+        assert!(next_other.unwrap().is_enforced());
     }
 }
