@@ -91,6 +91,35 @@ async fn other_keys_start_afresh() {
     assert_eq!(call(&layer, "down", 200).await.unwrap(), 200);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_throttles_have_counted_stays_when_only_the_number_of_keys_changes() {
+    let of = |more: &str| {
+        let throttle = format!("throttle = {{ by = \"header:x-host\", seed = 1{more} }}");
+        let text = format!("[upstream.one]\nretry = false\ncircuit_breaker = false\n{throttle}");
+        Document::parse("test", &text, Format::Toml).unwrap()
+    };
+    let rules = Rules::new(of("")).unwrap();
+    let layer = rules.upstream("one").unwrap();
+    let refused = async || {
+        let mut refused = 0;
+        for _ in 0..50 {
+            refused += u32::from(call(&layer, "busy", 429).await.is_err());
+        }
+        refused
+    };
+    refused().await;
+    let known = refused().await;
+    assert!(known > 25, "{known}");
+    for more in [
+        ", max_keys = 9",
+        ", max_keys = 9000, missing_key = \"shared\"",
+    ] {
+        assert_eq!(rules.replace(of(more)), Ok(Reload::Changed));
+        let known = refused().await;
+        assert!(known > 25, "{more}: {known}");
+    }
+}
+
 #[cfg(feature = "admin")]
 mod by_hand {
     use super::*;

@@ -330,3 +330,40 @@ async fn a_callee_hears_of_the_deadline_and_the_criticality() {
     assert_eq!(left.as_ref().unwrap(), "3000");
     assert_eq!(criticality.as_ref().unwrap(), "CRITICAL");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_budget_that_is_used_up_stays_so_when_something_else_of_the_retry_changes() {
+    const BUDGET: &str = "budget = { share = 0, at_least = 1 }";
+    let parse = |retry: &str| {
+        let text = format!("[upstream.one]\ncircuit_breaker = false\nretry = {{ {retry} }}");
+        Document::parse("test", &text, Format::Toml).unwrap()
+    };
+    let rules = Rules::new(parse(&format!("attempts = 2, {BUDGET}"))).unwrap();
+    let (calls, callee) = callee(&[503]);
+    let client = rules.upstream("one").unwrap().layer(callee);
+    let attempts = async || {
+        let before = calls.load(Ordering::Relaxed);
+        assert_eq!(
+            client.clone().oneshot(request()).await.unwrap().status(),
+            503
+        );
+        calls.load(Ordering::Relaxed) - before
+    };
+    // At once, so that none comes free meanwhile.
+    let backoff = "backoff = { constant = \"1ms\" }";
+    rules
+        .replace(parse(&format!("attempts = 2, {BUDGET}, {backoff}")))
+        .unwrap();
+    for _ in 0..10 {
+        assert_eq!(attempts().await, 2);
+    }
+    for changed in ["attempts = 3", "attempts = 3, not_of_retries = true"] {
+        let changed = format!("{changed}, {BUDGET}, {backoff}");
+        assert_eq!(rules.replace(parse(&changed)), Ok(Reload::Changed));
+        assert_eq!(attempts().await, 1, "{changed}");
+    }
+    rules
+        .replace(parse(&format!("attempts = 3, {backoff}")))
+        .unwrap();
+    assert_eq!(attempts().await, 3, "another budget");
+}

@@ -32,7 +32,7 @@ pub(crate) struct Differs {
     pub(crate) keys: bool,
     /// How many keys are remembered, what becomes of calls without one, or the name for those.
     pub(crate) map: bool,
-    /// How an adaptive limit is found.
+    /// How an adaptive limit is found, or how a throttle counts.
     pub(crate) algorithm: bool,
 }
 
@@ -120,6 +120,9 @@ impl Successor {
             }
             (AnyOf::PaceBy(before), AnyOf::PaceBy(next)) => {
                 Self::same(move || before.follow(&next))
+            }
+            (AnyOf::ThrottleBy(before), AnyOf::ThrottleBy(known)) if !differs.algorithm => {
+                Self::other_map(next, (before, known), |_| false, |_| {})
             }
             (before, known) => match take_over(before, known) {
                 Some(change) => Self::other(next, change),

@@ -209,13 +209,14 @@ impl<'a> Maker<'a> {
         Ok(next)
     }
 
-    /// The same for what is no policy.
+    /// The same for what is no policy. What there was before is shown to `make`, with the settings that
+    /// it was made by.
     pub(super) fn other<K, H>(
         &mut self,
         id: String,
         settings: &K,
         known: impl FnOnce(&Handle) -> Option<H>,
-        make: impl FnOnce() -> Result<H, SettingError>,
+        make: impl FnOnce(Option<(&K, &H)>) -> Result<H, SettingError>,
         handle: impl FnOnce(H) -> Handle,
     ) -> Result<H, SettingError>
     where
@@ -223,10 +224,11 @@ impl<'a> Maker<'a> {
         H: Clone,
     {
         let before = self.before.entries.get(&id);
-        let same = before.filter(|entry| entry.settings.downcast_ref::<K>() == Some(settings));
-        let made = match same.and_then(|entry| known(&entry.handle)) {
-            Some(known) => known,
-            None => make()?,
+        let before = before
+            .and_then(|entry| Some((entry.settings.downcast_ref::<K>()?, known(&entry.handle)?)));
+        let made = match &before {
+            Some((same, known)) if *same == settings => known.clone(),
+            before => make(before.as_ref().map(|(settings, known)| (*settings, known)))?,
         };
         let entry = Entry {
             settings: Arc::new(settings.clone()),

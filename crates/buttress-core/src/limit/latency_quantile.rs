@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 /// fallen by chance all the same is found out by letting a fifth more calls in for a moment, every
 /// five seconds at most: if they are all served, nobody was waiting. It is a look upwards, which
 /// refuses nobody.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LatencyQuantile {
     bounds: Bounds,
     limit: f64,
@@ -56,14 +56,14 @@ pub struct LatencyQuantile {
 }
 
 /// Where the limit was, and what the callee did, before the limit grew.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Mark {
     limit: f64,
     throughput: f64,
 }
 
 /// The limit goes down to see whether throughput stays.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Descent {
     throughput: f64,
     /// The limit before the last step.
