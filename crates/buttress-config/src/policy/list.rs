@@ -159,7 +159,10 @@ impl<B> Policy<Request<B>> for Policies {
 
     fn abandon(&self, place: Self::Waiting, call: &Request<B>) {
         let place = *place;
-        place.asked.abandon(place.waiting, call);
+        // As with what is given back.
+        let newest = place.asked.policy().newest();
+        let asked = newest.as_ref().unwrap_or(&place.asked);
+        asked.abandon(place.waiting, call);
         self.give_back(place.earlier, call);
     }
 

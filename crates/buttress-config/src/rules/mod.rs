@@ -72,7 +72,7 @@ use std::path::{Path, PathBuf};
 ///   allowed, and has the rest to learn. A default that is written out is no other algorithm;
 /// - a pace goes on from its last call, and those that wait go at the new one;
 /// - a rate limit begins with what was given away and has not come free yet, as far as the new limit
-///   goes. Calls that wait for their turn go when it is, and are not taken twice;
+///   goes. Calls that wait for their turn go when it is, and others after them;
 /// - a circuit breaker keeps its state, and so does that of each key: one that is open stays open for
 ///   as long as it would have been, and for longer the next time. What is in a mode by hand stays in
 ///   it, also where `by` changed. Its windows start afresh;
