@@ -91,6 +91,39 @@ async fn other_keys_start_afresh() {
     assert_eq!(call(&layer, "down", 200).await.unwrap(), 200);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_throttles_have_counted_stays_when_only_the_number_of_keys_changes() {
+    let of = |more: &str| {
+        let throttle = format!("throttle = {{ by = \"header:x-host\", seed = 1{more} }}");
+        let text = format!("[upstream.one]\nretry = false\ncircuit_breaker = false\n{throttle}");
+        Document::parse("test", &text, Format::Toml).unwrap()
+    };
+    let rules = Rules::new(of("")).unwrap();
+    let layer = rules.upstream("one").unwrap();
+    let keys = || {
+        let throttle = rules.policies().into_iter();
+        let mut throttle = throttle.filter(|policy| policy.kind == "throttle");
+        throttle.next().unwrap().details["keys"].clone()
+    };
+    for _ in 0..50 {
+        let _ = call(&layer, "busy", 429).await;
+    }
+    for more in [
+        ", max_keys = 9",
+        ", max_keys = 9000, missing_key = \"shared\"",
+    ] {
+        assert_eq!(rules.replace(of(more)), Ok(Reload::Changed));
+        assert_eq!(keys(), 1, "{more}");
+        let mut refused = 0;
+        for _ in 0..10 {
+            refused += u32::from(call(&layer, "busy", 429).await.is_err());
+        }
+        assert!(refused > 5, "{more}: {refused}");
+    }
+    rules.replace(of(", multiplier = 3")).unwrap();
+    assert_eq!(keys(), 0, "it counts otherwise");
+}
+
 #[cfg(feature = "admin")]
 mod by_hand {
     use super::*;
@@ -182,6 +215,36 @@ mod by_hand {
         assert_eq!(status(&rules).details["by_hand"], "metrics only");
         assert_eq!(act(&router, "reset").await.1, "automatic");
         assert_eq!(call(&layer, "newest", 200).await.unwrap(), 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_mode_by_hand_survives_a_change_of_what_calls_are_told_apart_by() {
+        let of = |by: &str| {
+            let text =
+                format!("[upstream.one]\nretry = false\ncircuit_breaker = {{ {by} probes = 1 }}");
+            Document::parse("test", &text, Format::Toml).unwrap()
+        };
+        let keys = [
+            "",
+            "by = \"header:x-host\",",
+            "by = \"header:x-status\",",
+            "",
+        ];
+        for (action, state) in [("open", "forced open"), ("disable", "disabled")] {
+            let rules = Rules::new(of(keys[0])).unwrap();
+            let layer = rules.upstream("one").unwrap();
+            let router = Admin::new(rules.clone()).router();
+            act(&router, action).await;
+            for by in &keys[1..] {
+                assert_eq!(rules.replace(of(by)), Ok(Reload::Changed));
+                let passes = call(&layer, "a", 200).await.is_ok();
+                assert_eq!(passes, action == "disable", "{action} {by}");
+                let details = status(&rules).details;
+                let told = details.get("by_hand").or(details.get("state"));
+                assert_eq!(told, Some(&json!(state)), "{by}");
+            }
+            assert_eq!(act(&router, "reset").await.1, "closed");
+        }
     }
 
     #[tokio::test(start_paused = true)]

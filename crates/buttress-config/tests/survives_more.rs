@@ -92,6 +92,34 @@ async fn a_changed_rate_limit_hands_out_no_new_burst() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn calls_that_wait_for_a_rate_limit_go_before_those_that_come_to_the_new_one() {
+    for key in ["", &format!(", {BY}")] {
+        let of = |more: &str| {
+            let waits = "burst = 1, wait_at_most = \"9s\"";
+            format!("rate_limit = {{ rate = \"1/s\", {waits}{key}{more} }}")
+        };
+        let stage = Stage::new(&of(""));
+        assert_eq!(stage.quick("a").await, 200);
+        let begin = tokio::time::Instant::now();
+        let waits = || async {
+            let answer = stage.quick("a").await;
+            (answer, begin.elapsed().as_millis().div_ceil(1_000))
+        };
+        let next = async {
+            tokio::task::yield_now().await;
+            stage.put(&of(", announced = true"));
+            waits().await
+        };
+        let (first, second, next) = tokio::join!(waits(), waits(), next);
+        assert_eq!(
+            (first, second, next),
+            ((200, 1), (200, 2), (200, 3)),
+            "{key}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_changed_pace_lets_the_next_call_go_no_earlier() {
     for key in ["", &format!(", {BY}")] {
         let of = |rate: &str| format!("pace = {{ rate = \"{rate}\"{key} }}");

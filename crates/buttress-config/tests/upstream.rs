@@ -160,6 +160,46 @@ async fn an_open_breaker_stays_open_when_the_file_changes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shared_policy_stays_for_as_long_as_somebody_has_an_upstream_that_used_it() {
+    const USED: &str = "[upstream.one]\nretry = false\nuse = [\"pool\"]\n[policy.pool]\n";
+    let parse = |text: &str| Document::parse("test", text, Format::Toml).unwrap();
+    let both = parse(&format!("{USED}rate_limit = \"3 per hour\""));
+    let rules = Rules::new(both.clone()).unwrap();
+    let (_, callee) = callee(&[200]);
+    let layer = rules.upstream("one").unwrap();
+    let client = layer.layer(callee);
+    let put = |document| assert_eq!(rules.replace(document), Ok(Reload::Changed));
+    let call = async || client.clone().oneshot(request()).await.is_ok();
+    let known = || {
+        let policies = rules.policies().into_iter().map(|one| one.policy);
+        policies.filter(|name| name.starts_with("policy.")).count()
+    };
+    assert!(call().await);
+    // More than once: what is kept is kept on.
+    for text in ["", "[server.defaults]\nbulkhead = 1"] {
+        put(parse(text));
+        assert_eq!(known(), 1);
+    }
+    assert!(call().await);
+    put(both.clone());
+    assert!(call().await, "one was left");
+    assert!(!call().await);
+    // One that was changed while its upstream was away, and left later, is kept as well.
+    put(parse(
+        "[server.defaults]\nuse = [\"pool\"]\n[policy.pool]\nrate_limit = \"4 per hour\"",
+    ));
+    assert!(call().await, "one more is allowed now");
+    assert!(!call().await);
+    put(parse(""));
+    assert_eq!(known(), 1);
+    put(both);
+    assert!(!call().await);
+    drop((client, layer));
+    put(parse(""));
+    assert_eq!(known(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_open_breaker_stays_open_when_its_upstream_leaves_the_file_and_comes_back() {
     let parse = |text: &str| Document::parse("test", text, Format::Toml).unwrap();
     let text = format!("{BREAKER}{{ consecutive_failures = 1 }}");
@@ -289,4 +329,41 @@ async fn a_callee_hears_of_the_deadline_and_the_criticality() {
     let (left, criticality) = response.extensions().get::<Seen>().unwrap();
     assert_eq!(left.as_ref().unwrap(), "3000");
     assert_eq!(criticality.as_ref().unwrap(), "CRITICAL");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_budget_that_is_used_up_stays_so_when_something_else_of_the_retry_changes() {
+    const BUDGET: &str = "budget = { share = 0, at_least = 1 }";
+    let parse = |retry: &str| {
+        let text = format!("[upstream.one]\ncircuit_breaker = false\nretry = {{ {retry} }}");
+        Document::parse("test", &text, Format::Toml).unwrap()
+    };
+    let rules = Rules::new(parse(&format!("attempts = 2, {BUDGET}"))).unwrap();
+    let (calls, callee) = callee(&[503]);
+    let client = rules.upstream("one").unwrap().layer(callee);
+    let attempts = async || {
+        let before = calls.load(Ordering::Relaxed);
+        assert_eq!(
+            client.clone().oneshot(request()).await.unwrap().status(),
+            503
+        );
+        calls.load(Ordering::Relaxed) - before
+    };
+    // At once, so that none comes free meanwhile.
+    let backoff = "backoff = { constant = \"1ms\" }";
+    rules
+        .replace(parse(&format!("attempts = 2, {BUDGET}, {backoff}")))
+        .unwrap();
+    for _ in 0..10 {
+        assert_eq!(attempts().await, 2);
+    }
+    for changed in ["attempts = 3", "attempts = 3, not_of_retries = true"] {
+        let changed = format!("{changed}, {BUDGET}, {backoff}");
+        assert_eq!(rules.replace(parse(&changed)), Ok(Reload::Changed));
+        assert_eq!(attempts().await, 1, "{changed}");
+    }
+    rules
+        .replace(parse(&format!("attempts = 3, {backoff}")))
+        .unwrap();
+    assert_eq!(attempts().await, 3, "another budget");
 }

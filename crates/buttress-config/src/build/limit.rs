@@ -1,6 +1,8 @@
 use super::{set, set_flags};
+use crate::policy::AnyLimit;
 use crate::settings::{
-    AimdSettings, BoundsSettings, Gradient2Settings, LatencyQuantileSettings, VegasSettings,
+    AdaptiveLimitSettings, AimdSettings, AlgorithmSettings, BoundsSettings, Gradient2Settings,
+    LatencyQuantileSettings, VegasSettings,
 };
 use buttress::limit::{Aimd, Gradient2, LatencyQuantile, Vegas};
 
@@ -22,6 +24,20 @@ macro_rules! set_shares {
 }
 
 pub(super) use set_shares;
+
+impl AdaptiveLimitSettings {
+    pub(crate) fn algorithm(&self) -> AnyLimit {
+        match self.algorithm.as_deref() {
+            None => AnyLimit::LatencyQuantile(LatencyQuantile::new()),
+            Some(AlgorithmSettings::LatencyQuantile(limit)) => {
+                AnyLimit::LatencyQuantile(limit.limit())
+            }
+            Some(AlgorithmSettings::Vegas(limit)) => AnyLimit::Vegas(limit.limit()),
+            Some(AlgorithmSettings::Gradient2(limit)) => AnyLimit::Gradient2(limit.limit()),
+            Some(AlgorithmSettings::Aimd(limit)) => AnyLimit::Aimd(limit.limit()),
+        }
+    }
+}
 
 impl LatencyQuantileSettings {
     pub(crate) fn limit(&self) -> LatencyQuantile {

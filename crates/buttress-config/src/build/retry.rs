@@ -68,6 +68,15 @@ impl RetrySettings {
             None => builder,
         })
     }
+
+    /// Whether the two have the same budget, written out or not.
+    pub(crate) fn has_the_budget_of(&self, other: &Self) -> bool {
+        let budget = |settings: &Self| match settings.budget.as_deref() {
+            Some(budget) => budget.clone(),
+            None => Switch::On(BudgetSettings::default()),
+        };
+        budget(self) == budget(other)
+    }
 }
 
 impl BackoffSettings {

@@ -1,31 +1,63 @@
-use buttress::{Admission, Carried, Look, Now, Policy, Prioritized, Rejection};
+use super::succession::Succession;
+use buttress::{Admission, Carried, Look, Now, Policy, Prioritized, Rejection, Shadow};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-/// A policy with or without a bar for less critical calls in front of it.
-#[derive(Clone, Debug)]
-pub enum Barred<P> {
-    /// Without.
-    Plain(P),
-    /// With.
-    Prioritized(Prioritized<P, Carried>),
+/// A policy with or without a bar for less critical calls in front of it, at its place among the
+/// rules.
+#[derive(Debug)]
+pub struct Barred<P> {
+    bar: Bar<P>,
+    succession: Succession<Shadow<Self>>,
+}
+
+#[derive(Debug)]
+enum Bar<P> {
+    Without(P),
+    With(Prioritized<P, Carried>),
 }
 
 impl<P> Barred<P> {
+    /// Without a bar.
+    pub fn plain(policy: P) -> Self {
+        Self::of(Bar::Without(policy))
+    }
+
+    /// With one.
+    pub fn prioritized(policy: Prioritized<P, Carried>) -> Self {
+        Self::of(Bar::With(policy))
+    }
+
+    fn of(bar: Bar<P>) -> Self {
+        let succession = Succession::default();
+        Self { bar, succession }
+    }
+
     /// The policy itself.
     pub fn policy(&self) -> &P {
-        match self {
-            Self::Plain(policy) => policy,
-            Self::Prioritized(prioritized) => prioritized.policy(),
+        match &self.bar {
+            Bar::Without(policy) => policy,
+            Bar::With(prioritized) => prioritized.policy(),
         }
     }
 
     /// Where the bar is, if there is one.
     pub fn height(&self) -> Option<f64> {
-        match self {
-            Self::Plain(_) => None,
-            Self::Prioritized(prioritized) => Some(prioritized.height()),
+        match &self.bar {
+            Bar::Without(_) => None,
+            Bar::With(prioritized) => Some(prioritized.height()),
         }
+    }
+
+    /// What stands at its place now, if that is another one.
+    #[inline]
+    pub fn newest(&self) -> Option<Shadow<Self>> {
+        self.succession.newest()
+    }
+
+    /// Sends calls on to another one from now on.
+    pub fn give_way_to(&self, next: &Shadow<Self>) {
+        self.succession.pass_to(next, &next.policy().succession);
     }
 
     /// Asks the policy by `ask`, if the call is not below the bar.
@@ -39,18 +71,18 @@ impl<P> Barred<P> {
     where
         Carried: Look<C>,
     {
-        match self {
-            Self::Plain(policy) => ask(policy),
-            Self::Prioritized(prioritized) => prioritized.admit_by(call, now, ask),
+        match &self.bar {
+            Bar::Without(policy) => ask(policy),
+            Bar::With(prioritized) => prioritized.admit_by(call, now, ask),
         }
     }
 }
 
 macro_rules! of_either {
     ($self:expr, $policy:ident => $value:expr) => {
-        match $self {
-            Barred::Plain($policy) => $value,
-            Barred::Prioritized($policy) => $value,
+        match &$self.bar {
+            Bar::Without($policy) => $value,
+            Bar::With($policy) => $value,
         }
     };
 }

@@ -27,6 +27,15 @@ impl Policies {
     pub fn is_empty(&self) -> bool {
         self.policies.is_empty()
     }
+
+    /// Whether calls come to that very policy.
+    pub fn come_to(&self, known: &Managed) -> bool {
+        self.policies.iter().any(|policy| {
+            let newest = policy.policy().newest();
+            let policy = newest.as_ref().unwrap_or(policy);
+            std::ptr::eq(policy.policy(), known.policy())
+        })
+    }
 }
 
 /// The permits of a call that all policies have admitted.
@@ -39,6 +48,8 @@ pub struct Permits {
 #[derive(Debug)]
 pub struct Place<W> {
     waiting: W,
+    /// In whose line it stands.
+    asked: Managed,
     /// One permit for each of the policies before.
     earlier: Kept,
 }
@@ -56,6 +67,8 @@ impl Policies {
         now: &Now,
     ) -> Admission<Permits, PlaceFor<B>> {
         for policy in self.policies.iter().skip(earlier.len()) {
+            let newest = policy.policy().newest();
+            let policy = newest.as_ref().unwrap_or(policy);
             // What `Shadow` does, without the copy of the permit that its own answer would be.
             let admission = policy.policy().admit_by(call, now, |policy| {
                 policy.admit_to(call, now, |permit| earlier.push(Some(permit)))
@@ -67,7 +80,11 @@ impl Policies {
                     return Admission::Refused(rejection);
                 }
                 Admission::Wait(waiting) if policy.is_enforced() => {
-                    return Admission::Wait(Box::new(Place { waiting, earlier }));
+                    return Admission::Wait(Box::new(Place {
+                        waiting,
+                        asked: policy.clone(),
+                        earlier,
+                    }));
                 }
                 Admission::Refused(rejection) => {
                     policy.note(&rejection);
@@ -87,14 +104,11 @@ impl Policies {
     fn give_back<B>(&self, mut earlier: Kept, call: &Request<B>) {
         while let Some(permit) = earlier.pop() {
             if let Some(policy) = self.policies.get(earlier.len()) {
-                policy.revoke(permit, call);
+                // What the one before had given away counts with the newest, too.
+                let newest = policy.policy().newest();
+                newest.as_ref().unwrap_or(policy).revoke(permit, call);
             }
         }
-    }
-
-    /// The policy that a call waits for.
-    fn waited_for<W>(&self, place: &Place<W>) -> Option<&Managed> {
-        self.policies.get(place.earlier.len())
     }
 }
 
@@ -119,10 +133,11 @@ impl<B> Policy<Request<B>> for Policies {
         context: &mut Context<'_>,
     ) -> Poll<Result<Permits, Rejection>> {
         loop {
-            let Some(policy) = self.waited_for(place) else {
-                return Poll::Pending;
-            };
-            let answer = ready!(policy.poll_admit(&mut place.waiting, call, now, context));
+            let answer = ready!(
+                place
+                    .asked
+                    .poll_admit(&mut place.waiting, call, now, context)
+            );
             let mut earlier = std::mem::take(&mut place.earlier);
             match answer {
                 Ok(permit) => earlier.push(permit),
@@ -141,14 +156,15 @@ impl<B> Policy<Request<B>> for Policies {
     }
 
     fn wake_at(&self, place: &Self::Waiting) -> Option<Instant> {
-        Policy::<Request<B>>::wake_at(self.waited_for(place)?, &place.waiting)
+        Policy::<Request<B>>::wake_at(&place.asked, &place.waiting)
     }
 
     fn abandon(&self, place: Self::Waiting, call: &Request<B>) {
         let place = *place;
-        if let Some(policy) = self.waited_for(&place) {
-            policy.abandon(place.waiting, call);
-        }
+        // As with what is given back.
+        let newest = place.asked.policy().newest();
+        let asked = newest.as_ref().unwrap_or(&place.asked);
+        asked.abandon(place.waiting, call);
         self.give_back(place.earlier, call);
     }
 

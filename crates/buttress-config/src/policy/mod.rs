@@ -10,6 +10,7 @@ mod limit;
 mod list;
 mod one_of;
 mod pool;
+mod succession;
 mod successor;
 
 pub use barred::Barred;
@@ -18,7 +19,7 @@ pub use key::AnyKey;
 pub use limit::AnyLimit;
 pub use list::Policies;
 pub use one_of::AnyOf;
-pub(crate) use successor::{Differs, Successor};
+pub(crate) use successor::{Change, Differs, Successor};
 
 use buttress::circuit_breaker::Breaker;
 use buttress::limit::AdaptiveSlots;

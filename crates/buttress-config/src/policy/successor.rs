@@ -1,14 +1,25 @@
 //! What takes the place of a policy whose settings changed.
 
 use super::{AnyKey, AnyOf, AnyPolicy};
-use buttress::Keyed;
+use buttress::limit::AdaptiveSlots;
+use buttress::{Keyed, Slots};
+use buttress_core::Pacer;
 
 /// The policy that takes another one's place.
 pub(crate) enum Successor {
     /// The same one, once it has been told of its new settings.
     Same(Change),
-    /// Another one. What stays true is carried over, if there is anything.
-    Other(AnyPolicy, Option<Change>),
+    /// Another one.
+    Other(AnyPolicy, Carry),
+}
+
+/// What of a policy stays true for another one in its place.
+#[derive(Default)]
+pub(crate) struct Carry {
+    /// Done while calls still go to the one before.
+    pub(crate) before: Option<Change>,
+    /// Done when they go to the other one: for what has come meanwhile.
+    pub(crate) after: Option<Change>,
 }
 
 /// What is done to policies that are in use, when all else is well.
@@ -21,7 +32,7 @@ pub(crate) struct Differs {
     pub(crate) keys: bool,
     /// How many keys are remembered, what becomes of calls without one, or the name for those.
     pub(crate) map: bool,
-    /// How an adaptive limit is found.
+    /// How an adaptive limit is found, or how a throttle counts.
     pub(crate) algorithm: bool,
 }
 
@@ -30,15 +41,49 @@ impl Successor {
         Self::Same(Box::new(change))
     }
 
+    /// One that knows nothing of the one before.
+    pub(crate) fn afresh(next: AnyPolicy) -> Self {
+        Self::Other(next, Carry::default())
+    }
+
     pub(crate) fn other(next: AnyPolicy, change: impl FnOnce() + 'static) -> Self {
-        Self::Other(next, Some(Box::new(change)))
+        let before: Option<Change> = Some(Box::new(change));
+        Self::Other(
+            next,
+            Carry {
+                before,
+                after: None,
+            },
+        )
+    }
+
+    /// One that remembers the same keys, with the very policies that they had.
+    fn other_map<P: Clone + 'static>(
+        next: AnyPolicy,
+        (before, known): (Keyed<AnyKey, P>, Keyed<AnyKey, P>),
+        is_held: impl Fn(&P) -> bool + Clone + 'static,
+        follow: impl Fn(&Keyed<AnyKey, P>) + Clone + 'static,
+    ) -> Self {
+        let carry = move || {
+            carry_over(&before, &known, &is_held);
+            follow(&known);
+        };
+        let carry_on: Change = Box::new(carry.clone());
+        let carry = Carry {
+            before: Some(carry_on),
+            after: Some(Box::new(carry)),
+        };
+        Self::Other(next, carry)
     }
 
     /// What takes the place of `before`, where `next` was made by the new settings: it keeps whatever
     /// they did not make untrue.
     pub(crate) fn of(before: &AnyPolicy, next: AnyPolicy, differs: Differs) -> Self {
         if differs.keys {
-            return Self::Other(next, None);
+            return match begin_in_the_mode_of(before, &next) {
+                Some(change) => Self::other(next, change),
+                None => Self::afresh(next),
+            };
         }
         let known = next.clone();
         match (before.clone(), known) {
@@ -46,12 +91,8 @@ impl Successor {
                 Self::same(move || before.follow(&next))
             }
             (AnyOf::BulkheadBy(before), AnyOf::BulkheadBy(known)) if differs.map => {
-                Self::other(next, move || {
-                    carry_over(&before, &known, |slots| {
-                        slots.taken() > 0 || slots.waiting() > 0
-                    });
-                    known.follow(&known);
-                })
+                let is_held = |slots: &Slots<_>| slots.taken() > 0 || slots.waiting() > 0;
+                Self::other_map(next, (before, known), is_held, |known| known.follow(known))
             }
             (AnyOf::BulkheadBy(before), AnyOf::BulkheadBy(next)) => {
                 Self::same(move || before.follow(&next))
@@ -63,11 +104,10 @@ impl Successor {
                 }
             }),
             (AnyOf::AdaptiveBy(before), AnyOf::AdaptiveBy(known)) if differs.map => {
-                Self::other(next, move || {
-                    carry_over(&before, &known, |slots| {
-                        slots.taken() > 0 || slots.waiting() > 0
-                    });
-                    known.follow(&known, differs.algorithm);
+                let is_held =
+                    |slots: &AdaptiveSlots<_, _>| slots.taken() > 0 || slots.waiting() > 0;
+                Self::other_map(next, (before, known), is_held, move |known| {
+                    known.follow(known, differs.algorithm);
                 })
             }
             (AnyOf::AdaptiveBy(before), AnyOf::AdaptiveBy(next)) => {
@@ -75,17 +115,18 @@ impl Successor {
             }
             (AnyOf::Pace(before), AnyOf::Pace(next)) => Self::same(move || before.follow(&next)),
             (AnyOf::PaceBy(before), AnyOf::PaceBy(known)) if differs.map => {
-                Self::other(next, move || {
-                    carry_over(&before, &known, |pacer| pacer.waiting() > 0);
-                    known.follow(&known);
-                })
+                let is_held = |pacer: &Pacer<_>| pacer.waiting() > 0;
+                Self::other_map(next, (before, known), is_held, |known| known.follow(known))
             }
             (AnyOf::PaceBy(before), AnyOf::PaceBy(next)) => {
                 Self::same(move || before.follow(&next))
             }
+            (AnyOf::ThrottleBy(before), AnyOf::ThrottleBy(known)) if !differs.algorithm => {
+                Self::other_map(next, (before, known), |_| false, |_| {})
+            }
             (before, known) => match take_over(before, known) {
-                Some(change) => Self::Other(next, Some(change)),
-                None => Self::Other(next, None),
+                Some(change) => Self::other(next, change),
+                None => Self::afresh(next),
             },
         }
     }
@@ -114,6 +155,27 @@ fn take_over(before: AnyPolicy, next: AnyPolicy) -> Option<Change> {
         (RateLimitBy, WindowLimitBy),
         (WindowLimitBy, RateLimitBy),
         (WindowLimitBy, WindowLimitBy)
+    )
+}
+
+/// Who put a breaker into a mode by hand meant all of its calls, by whatever they are told apart.
+fn begin_in_the_mode_of(before: &AnyPolicy, next: &AnyPolicy) -> Option<Change> {
+    macro_rules! begins_in {
+        ($(($before:ident, $next:ident)),+) => {
+            match (before.clone(), next.clone()) {
+                $((AnyOf::$before(before), AnyOf::$next(next)) => Some(Box::new(move || {
+                    if let Some(mode) = before.mode() {
+                        next.begin_in(mode);
+                    }
+                })),)+
+                _ => None,
+            }
+        };
+    }
+    begins_in!(
+        (Breaker, BreakerBy),
+        (BreakerBy, Breaker),
+        (BreakerBy, BreakerBy)
     )
 }
 

@@ -1,12 +1,11 @@
 //! What each kind of settings makes.
 
 use crate::build::interned;
-use crate::policy::{AnyKey, AnyLimit, AnyOf, AnyPolicy, Differs, Successor};
+use crate::policy::{AnyKey, AnyOf, AnyPolicy, Differs, Successor};
 use crate::settings::{
-    AdaptiveLimitSettings, AlgorithmSettings, BulkheadSettings, CircuitBreakerSettings,
-    DeadlineShedderSettings, FairShareSettings, KeyBy, KeySettings, PaceSettings, PressureSettings,
-    PrioritySettings, QueueDelaySettings, RateAlgorithm, RateLimitSettings, ShuffleShardedSettings,
-    ThrottleSettings,
+    AdaptiveLimitSettings, BulkheadSettings, CircuitBreakerSettings, DeadlineShedderSettings,
+    FairShareSettings, KeyBy, KeySettings, PaceSettings, PressureSettings, PrioritySettings,
+    QueueDelaySettings, RateAlgorithm, RateLimitSettings, ShuffleShardedSettings, ThrottleSettings,
 };
 use buttress::{
     BulkheadBuilder, Carried, Keyed, KeyedBuilder, SettingError, ShuffleSharding,
@@ -180,7 +179,7 @@ impl Kind for FairShareSettings {
         name: &'static str,
     ) -> Result<Successor, SettingError> {
         let AnyOf::FairShare(shares) = policy else {
-            return Ok(Successor::Other(self.make(name)?, None));
+            return Ok(Successor::afresh(self.make(name)?));
         };
         // It was checked when the file was, so the limit cannot be refused.
         let (shares, limit) = (shares.clone(), *self.limit);
@@ -235,7 +234,7 @@ impl Kind for BulkheadSettings {
             }
         };
         let (Some(key), Some(sharded)) = (key_of(&self.key)?, &self.shuffle_sharded) else {
-            return Ok(Successor::Other(next, None));
+            return Ok(Successor::afresh(next));
         };
         if !self.differs(before).map && self.shuffle_sharded == before.shuffle_sharded {
             return Ok(Successor::same(follow(known.clone())));
@@ -275,21 +274,14 @@ impl Kind for AdaptiveLimitSettings {
         Differs {
             keys: self.key.by != before.key.by,
             map: self.key != before.key || self.name != before.name,
-            algorithm: self.algorithm != before.algorithm,
+            // A default that is written out makes no other one of it.
+            algorithm: self.algorithm != before.algorithm
+                && !self.algorithm().is_like(&before.algorithm()),
         }
     }
 
     fn make(&self, name: &'static str) -> Result<AnyPolicy, SettingError> {
-        let algorithm = match self.algorithm.as_deref() {
-            None => AnyLimit::LatencyQuantile(buttress::limit::LatencyQuantile::new()),
-            Some(AlgorithmSettings::LatencyQuantile(limit)) => {
-                AnyLimit::LatencyQuantile(limit.limit())
-            }
-            Some(AlgorithmSettings::Vegas(limit)) => AnyLimit::Vegas(limit.limit()),
-            Some(AlgorithmSettings::Gradient2(limit)) => AnyLimit::Gradient2(limit.limit()),
-            Some(AlgorithmSettings::Aimd(limit)) => AnyLimit::Aimd(limit.limit()),
-        };
-        let builder = named!(self, self.builder(algorithm), name);
+        let builder = named!(self, self.builder(self.algorithm()), name);
         Ok(match key_of(&self.key)? {
             Some(key) => AnyOf::AdaptiveBy(keyed(builder.by(key), &self.key)?),
             None => AnyOf::Adaptive(builder.build()?),
@@ -328,7 +320,18 @@ impl Kind for CircuitBreakerSettings {
 impl Kind for ThrottleSettings {
     const NAME: &'static str = "throttle";
     shadow!();
-    keyed!();
+
+    fn differs(&self, before: &Self) -> Differs {
+        let of_before = Self {
+            key: before.key.clone(),
+            ..self.clone()
+        };
+        Differs {
+            keys: self.key.by != before.key.by,
+            map: self.key != before.key,
+            algorithm: of_before != *before,
+        }
+    }
 
     fn make(&self, name: &'static str) -> Result<AnyPolicy, SettingError> {
         let builder = named!(self, self.builder(), name);

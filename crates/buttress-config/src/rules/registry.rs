@@ -1,6 +1,6 @@
 use super::kinds::Kind;
-use crate::policy::{AnyPolicy, Barred, Managed, Successor};
-use crate::upstream::AnyRepeats;
+use crate::policy::{AnyPolicy, Barred, Change, Managed, Successor};
+use crate::upstream::{AnyRepeats, Upstream};
 use buttress::coalesce::SameRequest;
 use buttress::{Coalesce, Hedge, Retry, SettingError, Shadow, StaleIfError};
 use std::any::Any;
@@ -53,15 +53,28 @@ impl Registry {
         self.with_settings().map(|(id, handle, _)| (id, handle))
     }
 
-    /// Takes over all that was known by names which begin so.
-    pub(super) fn keep(&mut self, before: &Self, beginning: &str) {
-        let known = before.entries.range(beginning.to_owned()..);
-        for (id, entry) in known.take_while(|(id, _)| id.starts_with(beginning)) {
+    /// Takes over all that an upstream has, and the shared policies that it used.
+    pub(super) fn keep(&mut self, before: &Self, name: &str, upstream: &Upstream) {
+        let own = format!("upstream.{name}/");
+        for (id, entry) in before.beginning_with(&own) {
             // Or it is another upstream's, whose name begins in the same way.
-            if !id[beginning.len()..].contains('/') {
+            if !id[own.len()..].contains('/') {
                 self.entries.insert(id.clone(), entry.clone());
             }
         }
+        for (id, entry) in before.beginning_with("policy.") {
+            if let Handle::Policy(_, policy) = &entry.handle
+                && !self.entries.contains_key(id)
+                && upstream.policies.come_to(policy)
+            {
+                self.entries.insert(id.clone(), entry.clone());
+            }
+        }
+    }
+
+    fn beginning_with(&self, beginning: &str) -> impl Iterator<Item = (&String, &Entry)> {
+        let known = self.entries.range(beginning.to_owned()..);
+        known.take_while(move |(id, _)| id.starts_with(beginning))
     }
 }
 
@@ -70,7 +83,7 @@ pub(super) struct Maker<'a> {
     before: &'a Registry,
     made: Registry,
     /// What changes policies that are in use: done when all else is well.
-    changes: Vec<Box<dyn FnOnce()>>,
+    changes: Vec<Change>,
 }
 
 impl<'a> Maker<'a> {
@@ -82,7 +95,7 @@ impl<'a> Maker<'a> {
         }
     }
 
-    pub(super) fn finish(self) -> (Registry, Vec<Box<dyn FnOnce()>>) {
+    pub(super) fn finish(self) -> (Registry, Vec<Change>) {
         (self.made, self.changes)
     }
 
@@ -105,15 +118,10 @@ impl<'a> Maker<'a> {
         let policy = match known {
             Some((_, policy, old)) if *old == enforced => policy.clone(),
             Some((_, policy, old)) => self.successor(&enforced, old, policy, name)?,
-            None => {
-                let known = self
-                    .elsewhere(&enforced)
-                    .map_or_else(|| enforced.make(name), Ok);
-                barred(&enforced, known?)?
-            }
+            None => self.first(&enforced, settings.shadow(), name)?,
         };
         // A switch by hand stays, until the file says something new.
-        if known.is_none_or(|(entry, ..)| entry.shadow != settings.shadow()) {
+        if known.is_some_and(|(entry, ..)| entry.shadow != settings.shadow()) {
             self.switch(&policy, !settings.shadow());
         }
         let entry = Entry {
@@ -125,19 +133,41 @@ impl<'a> Maker<'a> {
         Ok(policy)
     }
 
+    /// The first policy of its name.
+    fn first<K: Kind>(
+        &mut self,
+        settings: &K,
+        shadow: bool,
+        name: &'static str,
+    ) -> Result<Managed, SettingError> {
+        let known = self.elsewhere(settings, shadow);
+        let policy = known.map(|(_, known)| known.policy().policy().clone());
+        let policy = barred(settings, policy.map_or_else(|| settings.make(name), Ok)?)?;
+        let switched = known.filter(|(entry, _)| entry.shadow == shadow);
+        self.switch(
+            &policy,
+            switched.map_or(!shadow, |(_, known)| known.is_enforced()),
+        );
+        Ok(policy)
+    }
+
     /// A policy of the process that was known by another name, since its bar or its shadow was part of
-    /// that.
-    fn elsewhere<K: Kind>(&self, settings: &K) -> Option<AnyPolicy> {
+    /// that, or since the first place that has it is another one now.
+    fn elsewhere<K: Kind>(&self, settings: &K, shadow: bool) -> Option<(&'a Entry, &'a Managed)> {
         let wanted = K::OF_THE_PROCESS.then(|| settings.without_priority())?;
-        self.before.entries.values().find_map(|entry| {
-            let known = entry.settings.downcast_ref::<K>()?.without_priority();
+        let known = self.before.entries.values().filter_map(|entry| {
+            let known = entry.settings.downcast_ref::<K>()?;
             match &entry.handle {
-                Handle::Policy(_, policy) if known == wanted => {
-                    Some(policy.policy().policy().clone())
+                Handle::Policy(_, policy) if known.without_priority() == wanted => {
+                    Some((known, entry, policy))
                 }
                 _ => None,
             }
-        })
+        });
+        // Of several that look at the process in the same way, the one that was the same in all.
+        let (_, entry, policy) =
+            known.min_by_key(|(known, entry, _)| (*known != settings, entry.shadow != shadow))?;
+        Some((entry, policy))
     }
 
     /// What takes the place of a policy whose settings changed: of it, and of the bar in front of it.
@@ -149,6 +179,7 @@ impl<'a> Maker<'a> {
         name: &'static str,
     ) -> Result<Managed, SettingError> {
         let policy = managed.policy().policy();
+        let mut after = None;
         let next = if settings.without_priority() == before.without_priority() {
             policy.clone()
         } else {
@@ -161,24 +192,31 @@ impl<'a> Maker<'a> {
                     self.changes.push(change);
                     policy.clone()
                 }
-                Successor::Other(next, change) => {
-                    self.changes.extend(change);
+                Successor::Other(next, carry) => {
+                    self.changes.extend(carry.before);
+                    after = carry.after;
                     next
                 }
             }
         };
         let next = barred(settings, next)?;
         self.switch(&next, managed.is_enforced());
+        // Calls of before may come to it yet.
+        let (before, then) = (managed.clone(), next.clone());
+        self.changes
+            .push(Box::new(move || before.policy().give_way_to(&then)));
+        self.changes.extend(after);
         Ok(next)
     }
 
-    /// The same for what is no policy.
+    /// The same for what is no policy. What there was before is shown to `make`, with the settings that
+    /// it was made by.
     pub(super) fn other<K, H>(
         &mut self,
         id: String,
         settings: &K,
         known: impl FnOnce(&Handle) -> Option<H>,
-        make: impl FnOnce() -> Result<H, SettingError>,
+        make: impl FnOnce(Option<(&K, &H)>) -> Result<H, SettingError>,
         handle: impl FnOnce(H) -> Handle,
     ) -> Result<H, SettingError>
     where
@@ -186,10 +224,11 @@ impl<'a> Maker<'a> {
         H: Clone,
     {
         let before = self.before.entries.get(&id);
-        let same = before.filter(|entry| entry.settings.downcast_ref::<K>() == Some(settings));
-        let made = match same.and_then(|entry| known(&entry.handle)) {
-            Some(known) => known,
-            None => make()?,
+        let before = before
+            .and_then(|entry| Some((entry.settings.downcast_ref::<K>()?, known(&entry.handle)?)));
+        let made = match &before {
+            Some((same, known)) if *same == settings => known.clone(),
+            before => make(before.as_ref().map(|(settings, known)| (*settings, known)))?,
         };
         let entry = Entry {
             settings: Arc::new(settings.clone()),
@@ -214,8 +253,8 @@ impl<'a> Maker<'a> {
 
 fn barred<K: Kind>(settings: &K, policy: AnyPolicy) -> Result<Managed, SettingError> {
     Ok(Shadow::new(match settings.priority() {
-        Some(priority) => Barred::Prioritized(priority.builder(policy).build()?),
-        None => Barred::Plain(policy),
+        Some(priority) => Barred::prioritized(priority.builder(policy).build()?),
+        None => Barred::plain(policy),
     }))
 }
 
@@ -284,5 +323,31 @@ mod tests {
         assert_eq!(cpu(&in_shadow), Some(0.125));
         assert!(!in_shadow.is_enforced() && with_bar.is_enforced() && known.is_enforced());
         assert_eq!(cpu(&other), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_policy_of_the_process_stays_in_shadow_by_hand_where_another_place_has_it_now() {
+        let settings = PressureSettings::default();
+        let in_shadow = PressureSettings {
+            shadow: Some(At::new(true)),
+            ..settings.clone()
+        };
+        let before = Registry::default();
+        let mut maker = Maker::new(&before);
+        let first = maker.policy("first/pressure".into(), "pressure", &settings);
+        let other = maker.policy("other/pressure".into(), "pressure", &in_shadow);
+        let (before, changes) = maker.finish();
+        for change in changes {
+            change();
+        }
+        // Both by hand, and both otherwise than the file says.
+        first.unwrap().observe();
+        other.unwrap().enforce();
+        let mut maker = Maker::new(&before);
+        let next = maker.policy("second/pressure".into(), "pressure", &settings);
+        let next_other = maker.policy("another/pressure".into(), "pressure", &in_shadow);
+        maker.finish().1.into_iter().for_each(|change| change());
+        assert!(!next.unwrap().is_enforced());
+        assert!(next_other.unwrap().is_enforced());
     }
 }

@@ -113,7 +113,7 @@ impl Rules {
         for (name, upstream) in &self.current.look().upstreams {
             if state.has_layer(name) && !next.upstreams.contains_key(name) {
                 next.upstreams.insert(name.clone(), upstream.clone());
-                registry.keep(before, &format!("upstream.{name}/"));
+                registry.keep(before, name, upstream);
             }
         }
     }

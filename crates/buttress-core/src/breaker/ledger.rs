@@ -20,6 +20,15 @@ pub(super) struct Ledger {
     pub(super) telling: bool,
 }
 
+/// What of a breaker's past counts for another one in its place.
+pub(super) struct Legacy {
+    openings: u64,
+    failed_attempts: u32,
+    open_for: u64,
+    /// For how long opening it would still mean that its probes were lucky.
+    too_early_for: u64,
+}
+
 impl Ledger {
     /// It opens. Returns for how long.
     pub(super) fn open(&mut self, at: u64, after_probes: bool, settings: &Checked) -> u64 {
@@ -45,6 +54,29 @@ impl Ledger {
     /// less time than it had been open before, so the probes were lucky.
     pub(super) fn closed_too_early(&self, at: u64) -> bool {
         at < self.closed_at.saturating_add(self.open_for)
+    }
+
+    pub(super) fn legacy(&self, at: u64) -> Legacy {
+        let calm_at = self.closed_at.saturating_add(self.open_for);
+        Legacy {
+            openings: self.openings,
+            failed_attempts: self.failed_attempts,
+            open_for: self.open_for,
+            too_early_for: calm_at.saturating_sub(at),
+        }
+    }
+
+    /// Begins with another one's past, which is open or closed as this one will be.
+    pub(super) fn inherit(&mut self, legacy: &Legacy, is_closed: bool, at: u64) {
+        self.openings += legacy.openings;
+        self.failed_attempts = legacy.failed_attempts;
+        // When it closed may be earlier than this one can tell. What is left from then is not.
+        self.closed_at = at;
+        self.open_for = if is_closed {
+            legacy.too_early_for
+        } else {
+            legacy.open_for
+        };
     }
 
     /// Forgets all about the past.

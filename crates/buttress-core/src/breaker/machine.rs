@@ -26,10 +26,10 @@ pub(super) struct Machine {
     pub(super) counts: Counts,
     pub(super) settings: Arc<Checked>,
     /// The callee asked not to be called before this time.
-    not_before: AtomicU64,
+    pub(super) not_before: AtomicU64,
     /// What callees asked calls for that are not over yet, in milliseconds.
     pub(super) pushback: AtomicU32,
-    would_have_refused: AtomicU64,
+    pub(super) would_have_refused: AtomicU64,
     /// The word changes only under its lock.
     pub(super) ledger: Mutex<Ledger>,
     /// One of the breakers of many keys: its changes are no news for an operator, and how many
@@ -306,31 +306,6 @@ impl Machine {
         }
         self.close(&mut ledger, mode, Cause::ByHand, at, now);
         self.tell(ledger);
-    }
-
-    pub(super) fn take_over(&self, before: &Self, now: &Now) {
-        let (word, left) = {
-            let _ledger = before.ledger.lock();
-            let at = before.settings.since_anchor(now);
-            (before.word(), before.gate.load(Relaxed).saturating_sub(at))
-        };
-        let mut ledger = self.ledger.lock();
-        let at = self.settings.since_anchor(now);
-        let phase = if word.phase() == Phase::Closed {
-            Phase::Closed
-        } else {
-            // The probes of a half-open one are the other breaker's, so they begin anew.
-            let open = word.phase() == Phase::Open;
-            let until = at.saturating_add(if open { left } else { 0 });
-            ledger.opened_until(at, until);
-            self.gate.store(until, Relaxed);
-            Phase::Open
-        };
-        if self.word().phase() != phase || self.word().mode() != word.mode() {
-            let next = self.word().next(word.mode(), phase);
-            self.change(&mut ledger, next, Cause::ByHand, at, now);
-            self.tell(ledger);
-        }
     }
 
     /// What the next call meets.

@@ -13,6 +13,7 @@
 mod count_window;
 mod counts;
 mod divisor;
+mod inherit;
 mod ledger;
 #[cfg(all(test, loom))]
 mod loom_tests;
@@ -145,11 +146,31 @@ impl Breaker {
 
     /// Goes on from where another breaker is, whose settings may be others: it is in the same mode,
     /// and if that one is open, so is this one, for as long as that one would have been. One that is
-    /// half-open is so here with the next call. The windows stay empty.
+    /// half-open is so here with the next call. If it opens again soon it is for longer than the last
+    /// time, as that one would have been. The windows stay empty.
     ///
-    /// For a breaker whose settings change while it is in use.
+    /// For a breaker whose settings change while it is in use. This one has yet to be called.
     pub fn take_over(&self, before: &Self, now: &Now) {
         self.machine.take_over(&before.machine, now);
+    }
+
+    /// Whether one that [takes over](Self::take_over) from it would be any other than a fresh one in
+    /// the same mode.
+    pub fn remembers(&self, now: &Now) -> bool {
+        self.machine.remembers(now)
+    }
+
+    /// The mode in which it was put by hand: [forced open](CircuitState::ForcedOpen),
+    /// [disabled](CircuitState::Disabled) or [metrics only](CircuitState::MetricsOnly). `None` if it
+    /// decides by itself.
+    pub fn mode(&self) -> Option<CircuitState> {
+        self.machine.mode()
+    }
+
+    /// Begins in the [mode](Self::mode) of another breaker in whose place it is, and takes over nothing
+    /// else. States that are no mode change nothing.
+    pub fn begin_in(&self, mode: CircuitState, now: &Now) {
+        self.machine.begin_in(mode, now);
     }
 
     fn with(settings: Checked) -> Self {

@@ -39,6 +39,8 @@ pub enum Cause {
     ProbesFailed,
     /// Somebody said so.
     ByHand,
+    /// It took another breaker's place, and went on from where that one was.
+    TakenOver,
 }
 
 impl Cause {
@@ -52,6 +54,7 @@ impl Cause {
             Self::ProbesSucceeded => "probes succeeded",
             Self::ProbesFailed => "probes failed",
             Self::ByHand => "by hand",
+            Self::TakenOver => "taken over",
         }
     }
 }

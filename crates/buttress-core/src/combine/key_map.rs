@@ -4,12 +4,11 @@
 //! share: a call with a known key takes no exclusive lock. Eviction is CLOCK (Corbató 1968): a
 //! hand goes round the slab and takes the first entry worth taking, in a bounded number of steps.
 
+use super::shard::Shard;
 use crate::digest::{Digest, Digester};
 use crate::policy::Retention;
-use hashbrown::HashTable;
 use parking_lot::RwLock;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// There is no room for a new key: everything in reach is held by calls.
 #[derive(Debug, PartialEq, Eq)]
@@ -70,19 +69,49 @@ impl<P> KeyMap<P> {
 
     /// Remembers the keys of another map that has the same kind of keys, with states made of theirs
     /// if there are any, as far as there is room. A key that is known already stays as it is.
+    ///
+    /// It holds one lock at a time, and while it makes states only for as long as a few of them take:
+    /// calls with a new key wait for that.
     pub(super) fn take_over<Q>(&self, before: &KeyMap<Q>, next: impl Fn(&Q) -> Option<P>) {
         for shard in &before.shards {
-            let shard = shard.read();
-            for entry in &shard.entries {
-                let mut own = self.shard(entry.digest).write();
-                let has_room = own.entries.len() < own.capacity;
-                if has_room
-                    && own.find(entry.digest).is_none()
-                    && let Some(state) = next(&entry.state)
-                {
-                    own.push(entry.digest, state);
+            let mut seen = 0;
+            loop {
+                let some: Vec<Digest> = {
+                    let shard = shard.read();
+                    let rest = shard.entries.iter().skip(seen).take(AT_A_TIME);
+                    rest.map(|entry| entry.digest).collect()
+                };
+                if some.is_empty() {
+                    break;
+                }
+                seen += some.len();
+                let wanted: Vec<_> = some.into_iter().filter(|key| self.wants(*key)).collect();
+                let made: Vec<_> = {
+                    let shard = shard.read();
+                    let known = wanted.into_iter().filter_map(|key| shard.find(key));
+                    let made = known.map(|entry| Some((entry.digest, next(&entry.state)?)));
+                    made.flatten().collect()
+                };
+                for (digest, state) in made {
+                    self.remember(digest, state);
                 }
             }
+        }
+    }
+
+    fn wants(&self, digest: Digest) -> bool {
+        let shard = self.shard(digest).read();
+        shard.entries.len() < shard.capacity && shard.find(digest).is_none()
+    }
+
+    fn remember(&self, digest: Digest, state: P) {
+        let mut shard = self.shard(digest).write();
+        if shard.entries.len() < shard.capacity && shard.find(digest).is_none() {
+            shard.push(digest, state);
+        } else {
+            // Somebody was quicker. Its destructor is not ours.
+            drop(shard);
+            drop(state);
         }
     }
 
@@ -150,116 +179,8 @@ const SHARDS: usize = 64;
 /// Below it, dividing the bound by the shards would make it too coarse.
 const FEWEST_KEYS_FOR_SHARDS: usize = 64 * 64;
 
-/// How many entries are looked at to make room: what a fresh key can cost.
-const STEPS: usize = 16;
-
-/// How many are looked at in the hope for an idle one, once one that is unused has been found.
-const STEPS_FOR_IDLE: usize = 4;
-
-struct Shard<P> {
-    /// Indices into `entries`.
-    table: HashTable<u32>,
-    entries: Vec<Entry<P>>,
-    capacity: usize,
-    hand: usize,
-}
-
-struct Entry<P> {
-    digest: Digest,
-    state: P,
-    /// Used since the hand last passed.
-    used: AtomicBool,
-}
-
-impl<P> Shard<P> {
-    fn new(capacity: usize) -> Self {
-        Self {
-            table: HashTable::new(),
-            entries: Vec::new(),
-            capacity,
-            hand: 0,
-        }
-    }
-
-    #[inline]
-    fn find(&self, digest: Digest) -> Option<&Entry<P>> {
-        let index = self.table.find(digest.high, |&index| {
-            self.entries[index as usize].digest == digest
-        })?;
-        let entry = &self.entries[*index as usize];
-        // Writing only where it changes something keeps the line shared between processors.
-        if !entry.used.load(Ordering::Relaxed) {
-            entry.used.store(true, Ordering::Relaxed);
-        }
-        Some(entry)
-    }
-
-    fn push(&mut self, digest: Digest, state: P) -> usize {
-        let index = self.entries.len();
-        if index == self.entries.capacity() {
-            let room = self.capacity - index;
-            self.entries.reserve_exact(room.min(index.max(8)));
-        }
-        self.entries.push(Entry::new(digest, state));
-        self.link(index);
-        index
-    }
-
-    fn replace(&mut self, index: usize, digest: Digest, state: P) -> P {
-        let old = std::mem::replace(&mut self.entries[index], Entry::new(digest, state));
-        let linked = self
-            .table
-            .find_entry(old.digest.high, |&linked| linked as usize == index);
-        if let Ok(linked) = linked {
-            linked.remove();
-        }
-        self.link(index);
-        old.state
-    }
-
-    fn link(&mut self, index: usize) {
-        let Self { table, entries, .. } = self;
-        let hash = |&index: &u32| entries[index as usize].digest.high;
-        // The bound on keys is a `u32`, so an index is one too.
-        table.insert_unique(entries[index].digest.high, index as u32, hash);
-    }
-
-    /// The entry to forget: the first idle one that the hand meets, else the first that was not
-    /// used since the hand's last round, else the first that is not held.
-    fn victim(&mut self, retention: impl Fn(&P) -> Retention) -> Option<usize> {
-        let mut unused = None;
-        let mut active = None;
-        for step in 0..STEPS.min(self.entries.len()) {
-            if step >= STEPS_FOR_IDLE && unused.is_some() {
-                break;
-            }
-            let index = self.hand;
-            self.hand = (self.hand + 1) % self.entries.len();
-            let entry = &self.entries[index];
-            match retention(&entry.state) {
-                Retention::Idle => return Some(index),
-                Retention::Held => {}
-                Retention::Active => {
-                    active = active.or(Some(index));
-                    if !entry.used.swap(false, Ordering::Relaxed) {
-                        unused = unused.or(Some(index));
-                    }
-                }
-            }
-        }
-        unused.or(active)
-    }
-}
-
-impl<P> Entry<P> {
-    fn new(digest: Digest, state: P) -> Self {
-        Self {
-            digest,
-            state,
-            used: AtomicBool::new(false),
-        }
-    }
-}
+/// How many states are made of another map's under one lock.
+const AT_A_TIME: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -316,6 +237,37 @@ mod tests {
             assert!(map.len() <= 64);
         }
         assert_eq!(map.get(map.digest(&9_000), |_| ()), None);
+    }
+
+    #[test]
+    fn a_map_takes_over_what_another_has_as_far_as_there_is_room() {
+        let before = KeyMap::new(10_000);
+        for key in 0..1_000 {
+            visit(&before, key).unwrap();
+        }
+        for most in [1, 40, 999, 1_000, 9_000] {
+            let map = KeyMap::new(most);
+            visit(&map, 7).unwrap();
+            map.take_over(&before, |(key, _)| {
+                (key % 2 == 1).then(|| (key + 1_000_000, Cell::new(Retention::Active)))
+            });
+            let all = 500.min(most as usize);
+            assert_eq!(map.len(), all, "{most}");
+            assert_eq!(visit(&map, 7), Ok(7), "it was known");
+            let known = |key| map.get(map.digest(&key), |state| state.0);
+            assert!((0..1_000).all(|key| known(key).is_none_or(|of| of % 2 == 1)));
+        }
+    }
+
+    #[test]
+    fn a_map_that_takes_over_itself_stays_as_it_is() {
+        let map = KeyMap::new(100);
+        for key in 0..90 {
+            visit(&map, key).unwrap();
+        }
+        map.take_over(&map, |(key, _)| Some((key + 1, Cell::new(Retention::Held))));
+        assert_eq!(map.len(), 90);
+        assert!((0..90).all(|key| visit(&map, key) == Ok(key)));
     }
 
     proptest! {

@@ -7,6 +7,7 @@ mod missing;
 mod option;
 mod reloadable;
 mod shadow;
+mod shard;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod tuple;

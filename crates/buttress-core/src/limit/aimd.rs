@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 /// assert_eq!(aimd.update(&Sample::new(Duration::from_millis(10), 20), now), 21);
 /// assert_eq!(aimd.update(&Sample::new(Duration::from_millis(300), 21), now), 20);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Aimd {
     bounds: Bounds,
     limit: f64,

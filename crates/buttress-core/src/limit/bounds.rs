@@ -1,7 +1,7 @@
 use crate::setting::{SettingError, check_range};
 
 /// Between which limits an algorithm moves, and where it begins.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bounds {
     pub(super) start: u32,
     pub(super) min: u32,

@@ -24,6 +24,8 @@ pub(super) struct Collector<L> {
 
 struct Window<L> {
     algorithm: L,
+    /// What the algorithm said last, or begins with.
+    limit: u32,
     began: u64,
     looked: Box<[Looked]>,
     total: Total,
@@ -39,6 +41,7 @@ impl<L: Limit> Collector<L> {
             usual: AtomicU64::new(0),
             one_in: AtomicU32::new(1),
             window: Mutex::new(Window {
+                limit: algorithm.limit().max(1),
                 algorithm,
                 began: 0,
                 looked: vec![Looked::default(); tallies].into(),
@@ -69,9 +72,17 @@ impl<L: Limit> Collector<L> {
         look(&self.window.lock().algorithm)
     }
 
-    /// Goes by another algorithm from the next sample on.
-    pub(super) fn exchange(&self, algorithm: L) {
-        self.window.lock().algorithm = algorithm;
+    /// Goes by another algorithm from the next sample on. Returns the limit that it begins with.
+    pub(super) fn exchange(&self, algorithm: L) -> u32 {
+        let limit = algorithm.limit().max(1);
+        let mut window = self.window.lock();
+        (window.algorithm, window.limit) = (algorithm, limit);
+        limit
+    }
+
+    /// What the algorithm said last.
+    pub(super) fn limit(&self) -> u32 {
+        self.window.lock().limit
     }
 
     /// Whether a call that started at `started` and ended at `now` should try to
@@ -95,6 +106,7 @@ impl<L: Limit> Collector<L> {
         }
         let Window {
             algorithm,
+            limit,
             began,
             looked,
             total,
@@ -138,7 +150,8 @@ impl<L: Limit> Collector<L> {
         self.one_in.store(1 << one_in.ilog2(), Ordering::Relaxed);
         let round_trip = mean.clamp(SHORTEST, LONGEST);
         self.due.store(now_nanos + round_trip, Ordering::Relaxed);
-        Some(algorithm.update(&sample, now).max(1))
+        *limit = algorithm.update(&sample, now).max(1);
+        Some(*limit)
     }
 }
 

@@ -2,7 +2,7 @@ use super::Sample;
 
 /// What has been seen since the last decision: as much as it takes for chance to be small, which is
 /// 50 calls where all take the same time, and some 1400 where they vary exponentially.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Evidence {
     pub(super) calls: f64,
     /// Sums over the calls, in seconds.

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 /// at least half of the limit is in use; and see the [module](super) for a callee that has become
 /// slower. [`as_published`](Self::as_published) brings the original back. There, drops are
 /// ignored; here they take a tenth off the limit.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Gradient2 {
     bounds: Bounds,
     limit: f64,
@@ -198,7 +198,7 @@ impl Default for Gradient2 {
 }
 
 /// An exponential average, which begins as an ordinary one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Average {
     value: f64,
     sum: f64,

@@ -104,10 +104,9 @@ impl<L: Limit + Clone, K: Clone> AdaptiveSlots<L, K> {
     /// limit that there is, or the nearest that it allows, and has everything else to learn.
     pub fn go_by(&self, mut algorithm: L) {
         algorithm.begin_at(self.limit());
-        let limit = algorithm.limit().max(1);
-        self.shared().collector.exchange(algorithm);
-        // A limit of 0 is the one thing that it refuses.
-        let _ = self.slots.set_limit(limit);
+        let shared = self.shared();
+        let limit = shared.collector.exchange(algorithm);
+        shared.set_limit(limit);
     }
 
     fn with(slots: Slots<K>, algorithm: L) -> Self {
@@ -364,8 +363,23 @@ impl<L: Limit> Lane<L> {
         if let Some(limit) = collector.close(now, || slots.taken() + 1)
             && limit != slots.limit()
         {
+            self.shared.set_limit(limit);
+        }
+    }
+}
+
+impl<L: Limit> Shared<L> {
+    /// It wakes those that wait, which is not done under the lock of the algorithm. So others may set
+    /// a newer limit before this one does, and it looks again: who sets the last one has seen it.
+    fn set_limit(&self, mut limit: u32) {
+        loop {
             // A limit of 0 is the one thing that it refuses.
-            let _ = slots.set_limit(limit);
+            let _ = self.slots.set_limit(limit);
+            let newest = self.collector.limit();
+            if newest == limit {
+                return;
+            }
+            limit = newest;
         }
     }
 }

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 ///
 /// If calls queue for each other, fewer of them take less time each: latency falls with the limit.
 /// If the callee is slow by itself, fewer calls are just fewer.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Spell {
     seen: Option<Seen>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Seen {
     /// The limit when it began.
     top: f64,

@@ -29,12 +29,12 @@ use std::time::{Duration, Instant};
 /// # Ok::<(), buttress_core::SettingError>(())
 /// ```
 pub struct RateLimiter<A: RateAlgorithm = Gcra, W = FixedCost> {
-    settings: Arc<Settings<A, W>>,
-    state: A::State,
+    pub(super) settings: Arc<Settings<A, W>>,
+    pub(super) state: A::State,
 }
 
-struct Settings<A, W> {
-    algorithm: A,
+pub(super) struct Settings<A, W> {
+    pub(super) algorithm: A,
     cost: W,
     name: &'static str,
     longest_wait: Duration,
@@ -161,23 +161,6 @@ impl<A: RateAlgorithm, W> RateLimiter<A, W> {
             settings: Arc::clone(&self.settings),
             state: A::State::default(),
         }
-    }
-
-    /// Begins with what another one has given away and not got back yet, as far as its own limit goes:
-    /// for a limit that changes while it is in use. Calls that wait for their turn in the other one
-    /// come when it is, and are not taken twice. Returns whether there was anything.
-    pub fn take_over<B: RateAlgorithm, V>(&self, before: &RateLimiter<B, V>, now: &Now) -> bool {
-        let algorithm = &before.settings.algorithm;
-        let at = before.settings.since_anchor(now);
-        let (left, _) = algorithm.left(&before.state, at);
-        let given = algorithm.limit().saturating_sub(left);
-        let own = &self.settings.algorithm;
-        let Some(given) = NonZeroU32::new(given.min(own.limit())) else {
-            return false;
-        };
-        // If others were quicker, they have taken it.
-        let _ = own.take(&self.state, given, self.settings.since_anchor(now));
-        true
     }
 
     fn with(settings: Settings<A, W>) -> Self {
@@ -327,7 +310,7 @@ impl<A: RateAlgorithm, W> Settings<A, W> {
     }
 
     #[inline]
-    fn since_anchor(&self, now: &Now) -> Duration {
+    pub(super) fn since_anchor(&self, now: &Now) -> Duration {
         let now = now.instant();
         // Two first calls may race: the one that loses counts from the winner's instant, and may
         // find itself at zero.

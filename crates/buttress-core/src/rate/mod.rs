@@ -2,6 +2,7 @@
 
 mod cost;
 mod gcra;
+mod inherit;
 mod limiter;
 mod sliding_window;
 

@@ -1,4 +1,9 @@
 //! Other settings, while calls run.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on should say where"
+)]
 
 use super::tests::{PATIENCE, Sees, Waiter, full, stand, start};
 use super::*;
@@ -95,16 +100,91 @@ fn a_new_discipline_is_also_for_those_who_wait() {
     let mut order = Vec::new();
     for step in 0..5 {
         if step == 2 {
-            // Back again: they stay in the order that they have.
+            // Back again: who came first is served first.
             line.follow(&slots(Discipline::Fifo));
         }
         let (number, next) = serve(held);
         order.push(number);
         held = next;
     }
-    assert_eq!(order, [1, 3, 4, 0, 2]);
+    assert_eq!(order, [1, 3, 0, 2, 4]);
     drop(held);
     assert_eq!((line.taken(), line.waiting()), (0, 0));
+}
+
+/// As soon as somebody waits.
+const NEWEST_FIRST: Discipline = Discipline::AdaptiveLifo {
+    after: Duration::from_millis(1),
+};
+
+/// A slot that is taken, and a room in which somebody of each of the ranks waits.
+fn crowd(slots: &Slots<Sees>, ranks: &[usize], now: Instant) -> (Slot, Vec<Waiter>) {
+    let call = |rank: usize| slots.admit(&(Criticality::ALL[rank], None), &Now::at(now));
+    let Admission::Admitted(held) = call(2) else {
+        panic!("it is free");
+    };
+    let waiters = ranks.iter().enumerate().map(|(number, rank)| {
+        let Admission::Wait(turn) = call(*rank) else {
+            panic!("it must wait");
+        };
+        let mut waiter = Waiter::new(turn, number);
+        assert!(waiter.poll(now).is_pending());
+        waiter
+    });
+    let waiters = waiters.collect();
+    (held, waiters)
+}
+
+fn of_three(discipline: Discipline) -> Slots<Sees> {
+    Slots::new(1)
+        .and_then(|slots| slots.waiting_room(3, PATIENCE))
+        .and_then(|slots| slots.discipline(discipline))
+        .unwrap()
+        .looking(Sees)
+}
+
+#[test]
+fn when_the_newest_are_served_first_the_oldest_give_way_and_not_the_most_critical() {
+    let mut now = start();
+    let slots = of_three(Discipline::Priority);
+    let (_held, mut waiters) = crowd(&slots, &[0, 3, 1], now);
+    slots.follow(&of_three(NEWEST_FIRST));
+    now += PATIENCE / 2;
+    for displaced in 0..3 {
+        let newcomer = slots.admit(&(Criticality::Sheddable, None), &Now::at(now));
+        let Admission::Wait(turn) = newcomer else {
+            panic!("somebody gives way");
+        };
+        waiters.push(Waiter::new(turn, 9));
+        let index = waiters.iter().position(Waiter::was_woken).unwrap();
+        let mut gone = waiters.remove(index);
+        assert_eq!(
+            (gone.number, gone.refused(now)),
+            (displaced, Some(Reason::BulkheadFull))
+        );
+    }
+}
+
+#[test]
+fn nobody_takes_the_place_of_one_in_a_room_that_has_too_many() {
+    let mut now = start();
+    for discipline in [Discipline::Priority, NEWEST_FIRST] {
+        let slots = of_three(discipline);
+        let (held, mut waiters) = crowd(&slots, &[0, 0, 0], now);
+        let smaller = of_three(discipline).waiting_room(1, PATIENCE).unwrap();
+        slots.follow(&smaller);
+        now += PATIENCE / 2;
+        let critical = || slots.admit(&(Criticality::CriticalPlus, None), &Now::at(now));
+        assert!(matches!(critical(), Admission::Refused(_)));
+        assert_eq!(slots.waiting(), 3);
+        waiters.truncate(1);
+        assert!(
+            matches!(critical(), Admission::Wait(_)),
+            "as many as there is room for"
+        );
+        assert_eq!(slots.waiting(), 0, "the other one has given way");
+        drop(held);
+    }
 }
 
 #[test]

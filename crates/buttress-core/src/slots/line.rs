@@ -15,6 +15,8 @@ pub(super) struct Line {
     /// The first of the nodes that are not in use; they are linked by `next`.
     free: Option<u32>,
     len: usize,
+    /// How many have ever come.
+    arrivals: u64,
     order: Order,
 }
 
@@ -47,6 +49,8 @@ struct Node {
     next: Option<u32>,
     queue: u8,
     rank: u8,
+    /// In each queue they grow towards the end.
+    arrival: u64,
     since: Option<Instant>,
     state: State,
 }
@@ -68,6 +72,7 @@ impl Line {
             queues: [Queue::default(); 4],
             free: None,
             len: 0,
+            arrivals: 0,
             order: Order::new(discipline),
         }
     }
@@ -85,12 +90,14 @@ impl Line {
     /// Stands at the end.
     pub(super) fn push(&mut self, rank: usize, now: Instant) -> Place {
         self.order.joined(now);
+        self.arrivals += 1;
         let node = Node {
             previous: None,
             next: None,
             queue: 0,
             // Below 4.
             rank: rank as u8,
+            arrival: self.arrivals,
             since: self.order.judges_waits().then_some(now),
             state: State::Waiting(None),
         };
@@ -130,16 +137,21 @@ impl Line {
             return;
         }
         self.order.follow(discipline);
-        // From one queue for each criticality to one for all or back: the order in which they would
-        // have been served is that in which they line up.
-        let queues = std::mem::take(&mut self.queues);
-        for queue in queues.into_iter().rev() {
-            let mut next = queue.first;
-            while let Some(index) = next {
-                next = self.nodes[index as usize].next;
-                self.link(index);
-            }
+        // From one queue for each criticality to one for all or back. In each of them they stand as
+        // they came, whatever it was before: it says who came first, and who was there for longest.
+        let mut queues = std::mem::take(&mut self.queues);
+        while let Some(index) = self.take_earliest(&mut queues) {
+            self.link(index);
         }
+    }
+
+    fn take_earliest(&self, queues: &mut [Queue]) -> Option<u32> {
+        let came = |first: Option<u32>| first.map(|index| self.nodes[index as usize].arrival);
+        let waiting = queues.iter_mut().filter(|queue| queue.first.is_some());
+        let queue = waiting.min_by_key(|queue| came(queue.first))?;
+        let first = queue.first?;
+        queue.first = self.nodes[first as usize].next;
+        Some(first)
     }
 
     /// Whether somebody would give way to a newcomer of that rank.
@@ -264,6 +276,7 @@ impl Line {
             next: self.free,
             queue: 0,
             rank: 0,
+            arrival: 0,
             since: None,
             state: State::Free,
         };

@@ -274,7 +274,7 @@ impl<L> Slots<L> {
             return Admission::Refused(shared.rejection(Reason::DeadlinePassed));
         }
         let rank = self.look.criticality(call).rank();
-        match shared.join(room.places, rank, now.instant()) {
+        match shared.join(rank, now.instant()) {
             Joined::TookSlot => Admission::Admitted(Slot::on(shelf)),
             Joined::Full => Admission::Refused(shared.rejection(Reason::BulkheadFull)),
             Joined::Standing(place) => {

@@ -103,9 +103,6 @@ impl Model {
     fn follow(&mut self, limit: u32, places: u32, discipline: Discipline) {
         (self.limit, self.places) = (limit as usize, places as usize);
         if discipline != self.discipline {
-            if self.discipline == Discipline::Priority {
-                self.line.sort_by_key(|one| std::cmp::Reverse(one.rank));
-            }
             self.delay = Delay::default();
             self.discipline = discipline;
         }
@@ -196,7 +193,7 @@ fn agree_with_the_model(
                     model.latest = now;
                 }
                 let has_place = model.line.len() < model.places;
-                let displaced = if has_place || !has_room {
+                let displaced = if model.line.len() != model.places || !has_room {
                     None
                 } else {
                     model.gives_way(rank)

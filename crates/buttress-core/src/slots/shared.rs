@@ -134,15 +134,19 @@ impl Shared {
     }
 
     /// Stands in line, if there is room or somebody gives way, or takes a slot that has come free.
-    pub(super) fn join(&self, places: usize, rank: usize, now: Instant) -> Joined {
+    pub(super) fn join(&self, rank: usize, now: Instant) -> Joined {
         let mut line = self.line.lock();
         line.saw(now);
+        // They change under the lock only, so the room is not smaller than this.
+        let places = self.settings().room.map_or(0, |room| room.places);
         let mut state = self.state.load(Ordering::Acquire);
         loop {
             let (next, joined) = if state & WAITING == 0 && state / ONE < self.limit() as usize {
                 // It has come free since the caller looked, and it is nobody else's.
                 (state + ONE, Some(Joined::TookSlot))
-            } else if line.len() >= places && !line.has_one_to_displace(rank) {
+            } else if line.len() > places || line.len() == places && !line.has_one_to_displace(rank)
+            {
+                // A room that was made smaller has too many in it, and nobody takes the place of one.
                 return Joined::Full;
             } else {
                 (state | WAITING, None)

@@ -40,8 +40,13 @@ impl<K> Keyed<K, Breaker> {
     /// The mode in which the breakers of all keys were put by hand. `None` if they decide by
     /// themselves.
     pub fn mode(&self) -> Option<CircuitState> {
-        let state = self.for_a_new_key().state(&now());
-        (state != CircuitState::Closed).then_some(state)
+        self.for_a_new_key().mode()
+    }
+
+    /// Begins in the [mode](Self::mode) of a breaker, or of others, in whose place it is, and takes over
+    /// nothing else. States that are no mode change nothing.
+    pub fn begin_in(&self, mode: CircuitState) {
+        self.by_hand(|breaker, now| breaker.begin_in(mode, now));
     }
 
     /// How many keys are in each state, those of which there are none left out. It looks at every key,
@@ -56,21 +61,19 @@ impl<K> Keyed<K, Breaker> {
     }
 
     /// Goes on from where another one is, whose settings may be others: in the same mode, and for each
-    /// key whose breaker is open, open for as long as that would have been. The windows stay empty.
+    /// key whose breaker is open, open for as long as that would have been. One that opens again soon
+    /// does so for longer than the last time. The windows stay empty.
     ///
     /// It is for one that takes the other one's place and has yet to be called, and whose keys are the
     /// same as the other one's.
     pub fn take_over(&self, before: &Self) {
         let now = now();
         let mode = before.for_a_new_key();
-        let usual = mode.state(&now);
         self.by_hand(|breaker, now| breaker.take_over(&mode, now));
         let template = self.for_a_new_key();
         self.carry_over(before, |breaker| {
-            let state = breaker.state(&now);
-            // What it would have decided is not in its state.
-            let is_usual = state == usual && state != CircuitState::MetricsOnly;
-            (!is_usual).then(|| {
+            let differs = breaker.mode() != mode.mode() || breaker.remembers(&now);
+            differs.then(|| {
                 let next = template.fresh();
                 next.take_over(breaker, &now);
                 next

@@ -150,9 +150,21 @@ impl CircuitBreaker {
     }
 
     /// Goes on from where another breaker is, whose settings may be others: in the same mode, and
-    /// open for as long as that one would have been. The windows stay empty.
+    /// open for as long as that one would have been. If it opens again soon it is for longer than the
+    /// last time. The windows stay empty.
     pub fn take_over(&self, before: &Self) {
         self.breaker.take_over(&before.breaker, &now());
+    }
+
+    /// The mode in which it was put by hand. `None` if it decides by itself.
+    pub fn mode(&self) -> Option<CircuitState> {
+        self.breaker.mode()
+    }
+
+    /// Begins in the [mode](Self::mode) of another breaker in whose place it is, and takes over nothing
+    /// else. States that are no mode change nothing.
+    pub fn begin_in(&self, mode: CircuitState) {
+        self.breaker.begin_in(mode, &now());
     }
 
     /// The changes of the state from now on, in order. Each is also one event of `tracing`; calls

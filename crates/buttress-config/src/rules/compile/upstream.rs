@@ -3,9 +3,11 @@ use super::{Made, on, timeout};
 use crate::rules::kinds::policy_name;
 use crate::rules::registry::{Handle, Maker};
 use crate::settings::{
-    CriticalityHeaderSettings, DeadlineHeaderSettings, RepeatsSettings, Settings, UpstreamSettings,
+    CriticalityHeaderSettings, DeadlineHeaderSettings, RepeatsSettings, RetrySettings, Settings,
+    UpstreamSettings,
 };
 use crate::upstream::{AnyRepeats, Outgoing, Repeat, Upstream};
+use buttress::Retry;
 use buttress_core::Spread;
 
 /// Takes a thing of one kind out of its handle.
@@ -47,23 +49,21 @@ pub(super) fn upstream(
     let policies = chain.finish();
     let coalesce = on(all.coalesce.as_ref()).map(|settings| {
         let known = known!(Coalesce);
-        let make = || settings.builder().build();
         maker.other(
             format!("{id}/coalesce"),
             settings,
             known,
-            make,
+            |_| settings.builder().build(),
             Handle::Coalesce,
         )
     });
     let stale = on(all.stale_if_error.as_ref()).map(|settings| {
         let known = known!(Stale);
-        let make = || settings.builder().build();
         maker.other(
             format!("{id}/stale_if_error"),
             settings,
             known,
-            make,
+            |_| settings.builder().build(),
             Handle::Stale,
         )
     });
@@ -94,20 +94,33 @@ pub(super) fn upstream(
 fn repeat(maker: &mut Maker<'_>, id: &str, all: &UpstreamSettings) -> Made<Repeat> {
     if let Some(settings) = on(all.hedge.as_ref()) {
         let known = known!(Hedge);
-        let make = || {
-            let repeats = repeats(settings.repeats.as_deref());
-            settings.builder()?.repeats_by(repeats).build()
-        };
-        let hedge = maker.other(format!("{id}/hedge"), settings, known, make, Handle::Hedge)?;
+        let hedge = maker.other(
+            format!("{id}/hedge"),
+            settings,
+            known,
+            |_| {
+                let repeats = repeats(settings.repeats.as_deref());
+                settings.builder()?.repeats_by(repeats).build()
+            },
+            Handle::Hedge,
+        )?;
         return Ok(Repeat::Hedge(hedge));
     }
     let Some(settings) = on(all.retry.as_ref()) else {
         return Ok(Repeat::Never);
     };
     let known = known!(Retry);
-    let make = || {
+    let make = |before: Option<(&RetrySettings, &Retry<_>)>| {
         let repeats = repeats(settings.repeats.as_deref());
-        settings.builder()?.repeats_by(repeats).build()
+        let mut builder = settings.builder()?.repeats_by(repeats);
+        // What the calls so far have left of it is as true with another backoff.
+        if let Some((before, retry)) = before
+            && before.has_the_budget_of(settings)
+            && let Some(budget) = retry.budget()
+        {
+            builder = builder.budget(budget.clone());
+        }
+        builder.build()
     };
     let retry = maker.other(format!("{id}/retry"), settings, known, make, Handle::Retry)?;
     Ok(Repeat::Retry(retry))

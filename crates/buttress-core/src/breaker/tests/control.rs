@@ -156,50 +156,6 @@ fn fresh_ones_share_nothing_but_their_settings() {
 }
 
 #[test]
-fn a_breaker_with_other_settings_goes_on_where_one_is() {
-    let mut stage = Stage::set(|_| {});
-    let others = || {
-        let settings = BreakerSettings {
-            consecutive_failures: Some(1),
-            ..BreakerSettings::default()
-        };
-        Breaker::new("others", &settings).unwrap()
-    };
-    let next = others();
-    next.take_over(&stage.breaker, &stage.now());
-    assert_eq!(next.state(&stage.now()), Closed);
-
-    // Open, and for no longer than it would have been.
-    stage.trip();
-    let left = stage.refused_for();
-    let next = others();
-    next.take_over(&stage.breaker, &stage.now());
-    let refused_for = next.snapshot(&stage.now()).retry_after;
-    assert_eq!((next.state(&stage.now()), refused_for), (Open, Some(left)));
-    stage.wait(left);
-    assert_eq!(next.state(&stage.now()), HalfOpen);
-
-    // Half-open: the probes are the other's.
-    assert!(stage.admit().is_ok());
-    let next = others();
-    next.take_over(&stage.breaker, &stage.now());
-    assert_eq!(next.state(&stage.now()), HalfOpen);
-    let Admission::Admitted(probe) = next.admit("a call", &stage.now()) else {
-        panic!("a probe is let in");
-    };
-    probe.complete(Success, &stage.now());
-    assert_eq!(next.state(&stage.now()), Closed);
-
-    // By hand.
-    stage.breaker.force_open(&stage.now());
-    let next = others();
-    next.take_over(&stage.breaker, &stage.now());
-    assert_eq!(next.state(&stage.now()), CircuitState::ForcedOpen);
-    next.force_close(&stage.now());
-    assert_eq!(next.state(&stage.now()), Closed);
-}
-
-#[test]
 fn fresh_ones_begin_in_the_mode_by_hand() {
     let stage = Stage::set(|_| {});
     stage.breaker.force_open(&stage.now());

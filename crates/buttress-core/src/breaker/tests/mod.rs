@@ -5,6 +5,7 @@
 
 mod control;
 mod half_open;
+mod inherit;
 mod model;
 mod opening;
 mod windows;

@@ -1,9 +1,12 @@
+mod throughput;
+
 use super::bounds::{Bounds, bounded};
 use super::evidence::Evidence;
 use super::spell::{PATIENCE, Spell, Verdict};
 use super::{Limit, Sample};
 use crate::setting::{SettingError, check_duration, check_range};
 use std::time::{Duration, Instant};
+use throughput::{Descent, ENOUGH_TO_TELL, Mark, STEP_DOWN};
 
 /// Compares a quantile of the latency with what it is while nobody waits, and checks that more
 /// calls at once are more calls served. It is the default.
@@ -31,7 +34,7 @@ use std::time::{Duration, Instant};
 /// fallen by chance all the same is found out by letting a fifth more calls in for a moment, every
 /// five seconds at most: if they are all served, nobody was waiting. It is a look upwards, which
 /// refuses nobody.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LatencyQuantile {
     bounds: Bounds,
     limit: f64,
@@ -53,21 +56,6 @@ pub struct LatencyQuantile {
     edge: Option<f64>,
     /// The next sample is of calls that were admitted under another limit.
     skip: bool,
-}
-
-/// Where the limit was, and what the callee did, before the limit grew.
-#[derive(Clone, Copy, Debug)]
-struct Mark {
-    limit: f64,
-    throughput: f64,
-}
-
-/// The limit goes down to see whether throughput stays.
-#[derive(Clone, Copy, Debug)]
-struct Descent {
-    throughput: f64,
-    /// The limit before the last step.
-    last_good: f64,
 }
 
 bounded!(LatencyQuantile, start 20, min 1, max 1000);
@@ -150,46 +138,6 @@ impl LatencyQuantile {
         self.descent = None;
         self.probe = None;
         self.edge = None;
-    }
-
-    fn grow(&mut self, throughput: f64, full: bool) -> f64 {
-        let limit = self.limit;
-        let next = limit + (limit * GROWTH).max(1.0);
-        if !full {
-            return next;
-        }
-        let mark = *self.climb.get_or_insert(Mark { limit, throughput });
-        let grown = limit / mark.limit - 1.0;
-        if grown >= ENOUGH_TO_TELL {
-            if throughput < mark.throughput * (1.0 + grown / 2.0) {
-                return self.begin_descent(mark);
-            }
-            self.climb = Some(Mark { limit, throughput });
-        }
-        next
-    }
-
-    fn begin_descent(&mut self, mark: Mark) -> f64 {
-        self.climb = None;
-        self.descent = Some(Descent {
-            throughput: mark.throughput,
-            last_good: mark.limit,
-        });
-        mark.limit * STEP_DOWN
-    }
-
-    /// One step further down, or up to the last limit that was enough.
-    fn descend(&mut self, descent: Descent, throughput: f64) -> f64 {
-        if throughput < descent.throughput * STILL_AS_MUCH || self.limit <= 1.0 {
-            self.descent = None;
-            self.edge = Some(descent.last_good);
-            return descent.last_good;
-        }
-        self.descent = Some(Descent {
-            last_good: self.limit,
-            ..descent
-        });
-        self.limit * STEP_DOWN
     }
 
     fn shrink(&mut self, recent: f64, over: f64, seen: Mark, full: bool, now: Instant) -> f64 {
@@ -383,8 +331,6 @@ const HIGH: f64 = 0.2;
 /// Where shrinking aims at.
 const MIDDLE: f64 = 0.15;
 
-const GROWTH: f64 = 0.05;
-const STEP_DOWN: f64 = 0.9;
 const MOST_DOWN: f64 = 0.8;
 
 /// After more of a change than this, the calls of the next sample were admitted under another limit.
@@ -397,11 +343,6 @@ const FIRST_PROBE: Duration = Duration::from_secs(1);
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 /// So much above the edge, it may have moved.
 const FAR: f64 = 0.5;
-
-/// A limit that has grown by so much, and throughput that is still so much of what it was, are more
-/// than chance.
-const ENOUGH_TO_TELL: f64 = 0.2;
-const STILL_AS_MUCH: f64 = 0.92;
 
 /// Few enough to be answered before a queue has grown, if there was none.
 const FIRST_SAMPLE: u32 = 10;
