@@ -13,6 +13,7 @@ use http::{Request, Response};
 use http_body::Body;
 use http_body_util::Empty;
 use std::convert::Infallible;
+use std::fmt::Write as _;
 use std::future::{Ready, ready};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -72,6 +73,17 @@ async fn a_configured_server_allocates_nothing() {
     ] {
         assert_eq!(server(&format!("{WITHOUT}{policies}")), 0, "{policies}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nor_does_one_of_many_policies() {
+    let mut file = WITHOUT.to_owned();
+    let names: Vec<_> = (0..11).map(|number| format!("\"p{number}\"")).collect();
+    let _ = writeln!(file, "use = [{}]", names.join(", "));
+    for name in names {
+        let _ = writeln!(file, "[policy.{name}]\nbulkhead = 8");
+    }
+    assert_eq!(server(&file), 0);
 }
 
 #[tokio::test(start_paused = true)]

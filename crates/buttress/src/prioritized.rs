@@ -86,7 +86,8 @@ impl<P, L> Prioritized<P, L> {
     }
 
     /// Decides as [`Policy::admit`](crate::Policy::admit) does, and asks the policy by `ask`, which may
-    /// keep the permit where it stays.
+    /// keep the permit where it stays. It must ask that very policy, once: the bar learns from what it
+    /// says.
     #[inline]
     pub fn admit_by<C: ?Sized, K, W>(
         &self,

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 /// permits back.
 ///
 /// A tuple of all the kinds of policies that there are would do the same, and make every call carry
-/// the room for a permit of each, through every layer. Here a call carries a list of those permits
-/// of which something comes, and the lists are used again.
+/// the room for a permit of each, through every layer. Here a call carries a list of its permits, and
+/// the lists are used again.
 #[derive(Clone, Debug, Default)]
 pub struct Policies {
     policies: Box<[Managed]>,
@@ -168,10 +168,8 @@ impl<B> Policy<Request<B>> for Policies {
         self.give_back(place.earlier, call);
     }
 
-    /// What nothing comes of was not kept, so nothing of it can be given back: this is for policies
-    /// that are the last to be asked.
-    fn revoke(&self, permits: Permits, _: &Request<B>) {
-        drop(permits);
+    fn revoke(&self, permits: Permits, call: &Request<B>) {
+        self.give_back(permits.kept, call);
     }
 }
 

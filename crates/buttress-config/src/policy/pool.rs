@@ -18,11 +18,14 @@ pub(super) struct Kept {
     permits: Vec<AnyPermit>,
 }
 
-/// So many lists wait to be used again, on each thread: 512 KiB at most.
+/// So many lists wait to be used again, on each thread: 1.5 MiB at most.
 const MOST_LISTS: usize = 1_024;
 
 /// A list that has become longer than this is not kept.
-const LONGEST: usize = 8;
+const LONGEST: usize = 32;
+
+/// A list has room for so many permits from the beginning, and for as many more each time.
+const MORE: usize = 8;
 
 thread_local! {
     static LISTS: Cell<Vec<Vec<AnyPermit>>> = const { Cell::new(Vec::new()) };
@@ -41,10 +44,9 @@ impl Kept {
         self.permits.len()
     }
 
-    /// It must become part of its caller: there the permit is written once, where it stays.
     #[allow(
         clippy::inline_always,
-        reason = "a copy of what was just written in parts is slow"
+        reason = "in its caller it writes the permit once, where it stays; a copy of that is slow"
     )]
     #[inline(always)]
     pub(super) fn push(&mut self, permit: AnyPermit) {
@@ -56,7 +58,7 @@ impl Kept {
 
     #[cold]
     fn make_room(&mut self) {
-        self.permits.reserve(LONGEST);
+        self.permits.reserve_exact(MORE);
     }
 
     #[inline]

@@ -25,8 +25,8 @@ pub(super) struct Shared {
     /// The number of the rules, for those who only ask whether there are others. It is written after
     /// they are.
     generation: AtomicU64,
-    /// What the rules were made of. Apart from them, since calls hold those: whichever ends last drops
-    /// them, and should have little to do.
+    /// What the rules were made of. Apart from them, since calls that wait hold those: whichever ends
+    /// last drops them, and should have little to do.
     in_force: ArcSwap<InForce>,
     pub(super) path: Option<PathBuf>,
     /// Held by whoever puts something into force, from the reading of the file on. It is taken before
@@ -79,8 +79,8 @@ impl Current {
         self.shared.generation.load(Ordering::Acquire)
     }
 
-    /// The rules, for as long as a look at them lasts. No count is changed that other threads change
-    /// too: that would cost a call more than finding its route.
+    /// The rules, for as long as a look at them lasts. Unless a thread has many looks at once, no count
+    /// is changed that other threads change too: that would cost a call more than finding its route.
     #[inline]
     pub(crate) fn look(&self) -> Guard<Arc<Compiled>> {
         self.shared.rules.load()

@@ -96,7 +96,7 @@ impl<P, L> Prioritized<P, L> {
 
 impl<P, L> Prioritized<P, L> {
     /// Decides as [`Policy::admit`] does, and asks the policy by `ask`, which may keep the permit
-    /// where it stays.
+    /// where it stays. It must ask that very policy, once: the bar learns from what it says.
     #[inline]
     pub fn admit_by<C: ?Sized, K, W>(
         &self,
