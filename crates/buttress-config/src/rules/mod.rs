@@ -11,6 +11,7 @@ mod reload;
 mod reloaded;
 mod state;
 mod status;
+mod turn;
 mod unknown;
 mod watch;
 

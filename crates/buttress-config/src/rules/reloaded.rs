@@ -4,6 +4,7 @@ use super::difference::{Difference, shortened};
 #[cfg(feature = "admin")]
 use super::reload::{one_problem, read};
 use super::state::Found;
+use super::turn::Turn;
 use super::{Reload, Rules};
 use crate::problem::Problems;
 use crate::source::Document;
@@ -29,15 +30,14 @@ impl Rules {
         let Some(path) = self.path() else {
             return Err(one_problem("rules", "", "are not from a file".to_owned()));
         };
-        let _one_at_a_time = self.current.shared.reload.lock();
-        self.go_by(&path, read(&path), true)
+        self.in_turn(|turn| turn.go_by(&path, read(&path), true))
     }
+}
 
-    /// Puts into force what was read, and remembers it. Who calls it holds the lock of reloads.
-    ///
-    /// It is remembered when that is done: what somebody's panic got in the way of is tried again.
+impl Turn<'_> {
+    /// Puts into force what was read, and remembers it when that is done.
     pub(super) fn go_by(
-        &self,
+        &mut self,
         path: &Path,
         read: Result<String, Problems>,
         compare: bool,
@@ -50,23 +50,24 @@ impl Rules {
             }
             Err(problems) => (Found::Nothing(problems.clone()), Err(problems)),
         };
-        let before = self.current.shared.state.lock().found.replace(found);
+        let shared = &self.rules.current.shared;
+        let before = shared.state.lock().found.replace(found);
         result.map(|reloaded| Reloaded {
             was_well: before.is_none_or(|before| before.is_well()),
             ..reloaded
         })
     }
 
-    /// Who calls it holds the lock of reloads.
     pub(super) fn put_and_compare(
-        &self,
+        &mut self,
         document: Document,
         compare: bool,
     ) -> Result<Reloaded, Problems> {
-        let (in_force, before) = (self.current.in_force(), self.generation());
+        let rules = self.rules;
+        let (in_force, before) = (rules.current.in_force(), rules.generation());
         let reload = self.put(&in_force, document)?;
         let changes = if compare && reload == Reload::Changed {
-            let now = self.current.in_force();
+            let now = rules.current.in_force();
             Difference::between(in_force.document.settings(), now.document.settings())
         } else {
             Difference::default()
@@ -74,7 +75,7 @@ impl Rules {
         Ok(Reloaded {
             reload,
             before,
-            after: self.generation(),
+            after: rules.generation(),
             changes,
             was_well: true,
         })
