@@ -26,6 +26,8 @@ pub(crate) use reloaded::Reloaded;
 #[cfg(feature = "admin")]
 pub(crate) use reloaded::brief;
 pub use status::PolicyStatus;
+#[cfg(feature = "admin")]
+pub(crate) use turn::said;
 pub use unknown::UnknownUpstream;
 
 use crate::problem::Problems;
