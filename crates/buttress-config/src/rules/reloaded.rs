@@ -24,13 +24,20 @@ pub(crate) struct Reloaded {
 }
 
 impl Rules {
-    /// [`reload`](Self::reload), by somebody who says what came of it: nobody else will.
+    /// [`reload`](Self::reload), by somebody who says by `tell` what came of it: nobody else will.
     #[cfg(feature = "admin")]
-    pub(crate) fn reload_by_hand(&self) -> Result<Reloaded, Problems> {
-        let Some(path) = self.path() else {
-            return Err(one_problem("rules", "", "are not from a file".to_owned()));
-        };
-        self.in_turn(|turn| turn.go_by(&path, read(&path), true))
+    pub(crate) fn reload_by_hand(
+        &self,
+        tell: impl FnOnce(&Result<Reloaded, Problems>),
+    ) -> Result<Reloaded, Problems> {
+        self.in_turn(|turn| {
+            let result = match self.path() {
+                Some(path) => turn.go_by(&path, read(&path), true),
+                None => Err(one_problem("rules", "", "are not from a file".to_owned())),
+            };
+            tell(&result);
+            result
+        })
     }
 }
 

@@ -313,13 +313,13 @@ mod tests {
         let file = File::new("by-hand", ONE);
         let rules = Rules::load(&file.0).unwrap();
         file.write("nonsense = 1");
-        assert!(rules.reload_by_hand().is_err());
+        assert!(rules.reload_by_hand(|_| {}).is_err());
         assert!(look(&rules, &file.0).is_none());
         std::fs::remove_file(&file.0).unwrap();
-        assert!(rules.reload_by_hand().is_err());
+        assert!(rules.reload_by_hand(|_| {}).is_err());
         assert!(look(&rules, &file.0).is_none());
         file.write(TWO);
-        let reloaded = rules.reload_by_hand().unwrap();
+        let reloaded = rules.reload_by_hand(|_| {}).unwrap();
         assert_eq!((reloaded.before, reloaded.after), (1, 2));
         assert!(look(&rules, &file.0).is_none());
     }
