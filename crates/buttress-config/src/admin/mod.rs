@@ -102,11 +102,13 @@ impl Admin {
     ///
     /// Without a token, only requests for the latter two are answered unless this says otherwise: a page
     /// in an operator's browser may have its own name point here (DNS rebinding), and then is no page
-    /// of another origin any more. With a token that is harmless, since such a page does not know it.
+    /// of another origin any more. With a token that is harmless, since such a page does not know it. A
+    /// proxy in front that writes an address into `Host` goes round this: let it hand the name on, or set
+    /// a token.
     ///
     /// # Errors
     ///
-    /// One is no name of a host, or has a port.
+    /// One is nothing that a request can be for: it has a port or a `*`, for example.
     pub fn hosts<H: AsRef<str>>(
         mut self,
         hosts: impl IntoIterator<Item = H>,
