@@ -80,16 +80,17 @@ pub(super) fn breaker(State(admin): State<Admin>, who: &Extension<Who>, body: Bo
         let (breaker, enforced) = find(registry, name, fits)?;
         let before = breaker.state();
         change(&breaker);
-        Ok((before, breaker.state(), enforced))
+        let after = breaker.state();
+        if before != after {
+            tell(who, "breaker", name, before, after);
+        } else if matches!(action, Some(CLOSE | RESET)) {
+            tracing::info!(
+                who = %who.0.0, what = "breaker", policy = name, %before, %after,
+                "begun anew by hand"
+            );
+        }
+        Ok((before, after, enforced))
     })?;
-    if before != after {
-        tell(who, "breaker", name, before, after);
-    } else if matches!(action, Some(CLOSE | RESET)) {
-        tracing::info!(
-            who = %who.0.0, what = "breaker", policy = name, %before, %after,
-            "begun anew by hand"
-        );
-    }
     // In shadow it refuses nothing, in whatever state it is.
     Ok(Json(
         json!({ "policy": name, "before": before, "after": after, "enforced": enforced }),
@@ -135,11 +136,12 @@ pub(super) fn shadow(State(admin): State<Admin>, who: &Extension<Who>, body: Bod
         } else {
             policy.enforce();
         }
-        Ok((before, word(policy.is_enforced())))
+        let after = word(policy.is_enforced());
+        if before != after {
+            tell(who, "shadow", name, before, after);
+        }
+        Ok((before, after))
     })?;
-    if before != after {
-        tell(who, "shadow", name, before, after);
-    }
     Ok(Json(
         json!({ "policy": name, "before": before, "after": after }),
     ))

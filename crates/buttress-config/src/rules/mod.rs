@@ -232,8 +232,9 @@ impl Rules {
         self.current.generation()
     }
 
-    /// Changes by hand what is in force. No reload puts anything else into force meanwhile, by which
-    /// the change would be lost. It waits for one that is under way, and so may block for a moment.
+    /// Changes by hand what is in force, and tells of it. No reload puts anything else into force
+    /// meanwhile, by which the change would be lost or the events come in another order. It waits for
+    /// one that is under way, and so may block for a moment.
     #[cfg(feature = "admin")]
     pub(crate) fn by_hand<T>(&self, change: impl FnOnce(&Registry) -> T) -> T {
         let _no_reload = self.current.shared.reload.lock();

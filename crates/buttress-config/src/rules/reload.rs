@@ -27,7 +27,8 @@ impl Rules {
     /// file that has a comment only is meant to say nothing, and does.
     ///
     /// It is told as an event of `tracing`, as [`watch`](Self::watch) does it, and is not told again
-    /// by that. Who hears the event must not reload in turn: it comes before the next reload may begin.
+    /// by that, nor is the same trouble by the next call. Who hears the event must not reload: it comes
+    /// before the next reload may begin.
     ///
     /// It reads a file, so it may block for a moment. Of reloads at the same time, one waits for the
     /// other.
@@ -42,7 +43,9 @@ impl Rules {
         self.in_turn(|turn| {
             let read = read(&path);
             let found = read.is_ok();
-            told(turn.go_by(&path, read, is_heard()), found, path.display())
+            let known = turn.last_time(|found| found.is_trouble(&read));
+            let result = turn.go_by(&path, read, is_heard());
+            told(result, found, known, path.display())
         })
     }
 
@@ -53,7 +56,10 @@ impl Rules {
     /// What is wrong with it.
     pub fn replace(&self, document: Document) -> Result<Reload, Problems> {
         let file = document.file().to_owned();
-        self.in_turn(|turn| told(turn.put_and_compare(document, is_heard()), true, file))
+        self.in_turn(|turn| {
+            let result = turn.put_and_compare(document, is_heard());
+            told(result, true, false, file)
+        })
     }
 }
 
@@ -117,13 +123,14 @@ impl Turn<'_> {
 fn told(
     result: Result<Reloaded, Problems>,
     found: bool,
+    known: bool,
     file: impl Display,
 ) -> Result<Reload, Problems> {
     let answer = match &result {
         Ok(reloaded) => Ok(reloaded.reload),
         Err(problems) => Err(problems.clone()),
     };
-    if let Some(news) = News::of(result, found) {
+    if let Some(news) = News::of(result, found, known) {
         news.tell("call", file);
     }
     answer

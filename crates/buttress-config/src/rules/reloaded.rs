@@ -42,6 +42,12 @@ impl Rules {
 }
 
 impl Turn<'_> {
+    /// Whether what was found in the file the last time is so.
+    pub(super) fn last_time(&self, is_so: impl FnOnce(&Found) -> bool) -> bool {
+        let state = self.rules.current.shared.state.lock();
+        state.found.as_ref().is_some_and(is_so)
+    }
+
     /// Puts into force what was read, and remembers it when that is done.
     pub(super) fn go_by(
         &mut self,

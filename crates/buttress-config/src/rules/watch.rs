@@ -134,14 +134,11 @@ fn settle(changes: &Receiver<()>, mut wait: impl FnMut()) {
 fn look(rules: &Rules, path: &Path, heed: impl FnOnce(News)) {
     rules.in_turn(|turn| {
         let read = read(path);
-        let state = rules.current.shared.state.lock();
-        let known = state.found.as_ref().is_some_and(|found| found.is(&read));
-        drop(state);
-        if known {
+        if turn.last_time(|found| found.is(&read)) {
             return;
         }
         let found = read.is_ok();
-        if let Some(news) = News::of(turn.go_by(path, read, true), found) {
+        if let Some(news) = News::of(turn.go_by(path, read, true), found, false) {
             heed(news);
         }
     });
