@@ -58,6 +58,8 @@ fn each_reload_that_comes_to_something_is_one_event() {
         "rules.toml",
         "nonsense",
     ]);
+    assert!(rules.reload().is_err());
+    nothing();
     std::fs::remove_file(&path).unwrap();
     assert!(rules.reload().is_err());
     told(&[
@@ -66,6 +68,10 @@ fn each_reload_that_comes_to_something_is_one_event() {
         "rules.toml",
         "cannot be read",
     ]);
+    for _ in 0..3 {
+        assert!(rules.reload().is_err());
+        nothing();
+    }
     std::fs::write(&path, rules_of(2)).unwrap();
     assert_eq!(rules.reload(), Ok(Reload::Unchanged));
     told(&["INFO", "the file is well again", "rules.toml"]);
@@ -75,6 +81,21 @@ fn each_reload_that_comes_to_something_is_one_event() {
     nothing();
     assert_eq!(rules.replace(document(3)), Ok(Reload::Changed));
     told(&["INFO", "file=by hand", "before=2 after=3", "{ limit = 3 }"]);
+
+    // The same text may be a trouble that it was not before.
+    let nothing_in_it = Document::parse("by hand", "", Format::Toml).unwrap();
+    assert_eq!(rules.replace(nothing_in_it), Ok(Reload::Changed));
+    told(&["before=3 after=4"]);
+    std::fs::write(&path, "").unwrap();
+    assert_eq!(rules.reload(), Ok(Reload::Unchanged));
+    nothing();
+    assert_eq!(rules.replace(document(3)), Ok(Reload::Changed));
+    told(&["before=4 after=5"]);
+    assert!(rules.reload().is_err());
+    told(&["ERROR", "is empty"]);
+    std::fs::write(&path, rules_of(3)).unwrap();
+    assert_eq!(rules.reload(), Ok(Reload::Unchanged));
+    told(&["INFO", "the file is well again"]);
 
     // One from nowhere has nothing to tell of.
     assert!(Rules::from_toml("").unwrap().reload().is_err());

@@ -80,16 +80,17 @@ pub(super) fn breaker(State(admin): State<Admin>, who: &Extension<Who>, body: Bo
         let (breaker, enforced) = find(registry, name, fits)?;
         let before = breaker.state();
         change(&breaker);
-        Ok((before, breaker.state(), enforced))
+        let after = breaker.state();
+        if before != after {
+            tell(who, "breaker", name, before, after);
+        } else if matches!(action, Some(CLOSE | RESET)) {
+            tracing::info!(
+                who = %who.0.0, what = "breaker", policy = name, %before, %after,
+                "begun anew by hand"
+            );
+        }
+        Ok((before, after, enforced))
     })?;
-    if before != after {
-        tell(who, "breaker", name, before, after);
-    } else if matches!(action, Some(CLOSE | RESET)) {
-        tracing::info!(
-            who = %who.0.0, what = "breaker", policy = name, %before, %after,
-            "begun anew by hand"
-        );
-    }
     // In shadow it refuses nothing, in whatever state it is.
     Ok(Json(
         json!({ "policy": name, "before": before, "after": after, "enforced": enforced }),
@@ -135,11 +136,12 @@ pub(super) fn shadow(State(admin): State<Admin>, who: &Extension<Who>, body: Bod
         } else {
             policy.enforce();
         }
-        Ok((before, word(policy.is_enforced())))
+        let after = word(policy.is_enforced());
+        if before != after {
+            tell(who, "shadow", name, before, after);
+        }
+        Ok((before, after))
     })?;
-    if before != after {
-        tell(who, "shadow", name, before, after);
-    }
     Ok(Json(
         json!({ "policy": name, "before": before, "after": after }),
     ))
@@ -151,34 +153,31 @@ pub(super) fn reload(State(admin): State<Admin>, who: &Extension<Who>) -> Answer
         .as_ref()
         .map_or("".into(), |path| path.to_string_lossy());
     let who = &who.0.0;
-    let Reloaded {
-        reload,
-        before,
-        after,
-        changes,
-        ..
-    } = match admin.rules.reload_by_hand() {
-        Ok(reloaded) => reloaded,
-        Err(problems) => {
-            let problem = brief(&problems);
-            let what = "reload";
-            tracing::warn!(%who, what, %file, %problem, "tried by hand, and nothing has changed");
-            return Err(Problem::bad_file(problems.to_string()));
-        }
-    };
     let what = "reload";
-    let changed = reload == Reload::Changed;
-    if changed {
-        tracing::info!(%who, what, %file, before, after, %changes, "changed by hand");
-    } else {
-        tracing::info!(%who, what, %file, before, after, "tried by hand, and nothing has changed");
-    }
+    let reloaded = admin.rules.reload_by_hand(|result| match result {
+        Ok(Reloaded {
+            reload: Reload::Changed,
+            before,
+            after,
+            changes,
+            ..
+        }) => tracing::info!(%who, what, %file, before, after, %changes, "changed by hand"),
+        Ok(reloaded) if !reloaded.was_well => {
+            tracing::info!(%who, what, %file, "the file is well again, and says what is in force");
+        }
+        Ok(_) => {}
+        Err(problems) => {
+            let problem = brief(problems);
+            tracing::warn!(%who, what, %file, %problem, "tried by hand, and nothing has changed");
+        }
+    });
+    let reloaded = reloaded.map_err(|problems| Problem::bad_file(problems.to_string()))?;
     Ok(Json(json!({
-        "changed": changed,
-        "before": before,
-        "after": after,
-        "changes": changes.told(),
-        "more_changes": changes.more(),
+        "changed": reloaded.reload == Reload::Changed,
+        "before": reloaded.before,
+        "after": reloaded.after,
+        "changes": reloaded.changes.told(),
+        "more_changes": reloaded.changes.more(),
     })))
 }
 

@@ -39,6 +39,7 @@ mod tests;
 mod token;
 
 use crate::Rules;
+use crate::rules::said;
 use crate::settings::Setting;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
@@ -51,6 +52,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use problem::Problem;
 use serde_json::{Map, Value, json};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use token::Token;
 use tokio::task::spawn_blocking;
@@ -100,11 +102,13 @@ impl Admin {
     ///
     /// Without a token, only requests for the latter two are answered unless this says otherwise: a page
     /// in an operator's browser may have its own name point here (DNS rebinding), and then is no page
-    /// of another origin any more. With a token that is harmless, since such a page does not know it.
+    /// of another origin any more. With a token that is harmless, since such a page does not know it. A
+    /// proxy in front that writes an address into `Host` goes round this: let it hand the name on, or set
+    /// a token.
     ///
     /// # Errors
     ///
-    /// One is no name of a host, or has a port.
+    /// One is nothing that a request can be for: it has a port or a `*`, for example.
     pub fn hosts<H: AsRef<str>>(
         mut self,
         hosts: impl IntoIterator<Item = H>,
@@ -188,13 +192,23 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// Answers on a thread that may wait: for a file, or for a reload that is being put into force. The
 /// runtime's threads have requests to serve meanwhile.
 ///
-/// It goes on when whoever asked has gone away, so that nothing is changed that is not logged. What
-/// it logs goes to where the request's events go.
+/// It goes on when whoever asked has gone away, so that nothing is changed that is not logged, nor fails
+/// unseen. What it logs goes to where the request's events go.
 async fn apart(answer: impl FnOnce() -> Answer + Send + 'static) -> Answer {
     let (span, subscriber) = (Span::current(), get_default(Dispatch::clone));
-    let work = move || with_default(&subscriber, || span.in_scope(answer));
-    spawn_blocking(work).await.unwrap_or_else(|failure| {
-        tracing::error!(%failure, "a request to the router for operators failed");
+    let work = move || with_default(&subscriber, || span.in_scope(|| logged(answer)));
+    // There is none if the runtime ends before it begins.
+    spawn_blocking(work).await.unwrap_or(Err(Problem::FAILED))
+}
+
+/// Says what panicked.
+fn logged(answer: impl FnOnce() -> Answer) -> Answer {
+    catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|panic| {
+        let failure = said(&*panic);
+        // If it is the subscriber that panics, it may do so again.
+        _ = catch_unwind(|| {
+            tracing::error!(%failure, "a request to the router for operators failed");
+        });
         Err(Problem::FAILED)
     })
 }

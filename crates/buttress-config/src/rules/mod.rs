@@ -11,6 +11,7 @@ mod reload;
 mod reloaded;
 mod state;
 mod status;
+mod turn;
 mod unknown;
 mod watch;
 
@@ -25,6 +26,8 @@ pub(crate) use reloaded::Reloaded;
 #[cfg(feature = "admin")]
 pub(crate) use reloaded::brief;
 pub use status::PolicyStatus;
+#[cfg(feature = "admin")]
+pub(crate) use turn::said;
 pub use unknown::UnknownUpstream;
 
 use crate::problem::Problems;
@@ -229,8 +232,9 @@ impl Rules {
         self.current.generation()
     }
 
-    /// Changes by hand what is in force. No reload puts anything else into force meanwhile, by which
-    /// the change would be lost. It waits for one that is under way, and so may block for a moment.
+    /// Changes by hand what is in force, and tells of it. No reload puts anything else into force
+    /// meanwhile, by which the change would be lost or the events come in another order. It waits for
+    /// one that is under way, and so may block for a moment.
     #[cfg(feature = "admin")]
     pub(crate) fn by_hand<T>(&self, change: impl FnOnce(&Registry) -> T) -> T {
         let _no_reload = self.current.shared.reload.lock();

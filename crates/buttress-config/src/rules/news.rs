@@ -17,11 +17,13 @@ pub(super) enum News {
 }
 
 impl News {
-    /// Of a reload that found a text, or did not.
-    pub(super) fn of(result: Result<Reloaded, Problems>, found: bool) -> Option<Self> {
+    /// Of a reload that found a text, or did not. Of a trouble that is `known` somebody has heard: who
+    /// asks all the time would fill the log with it.
+    pub(super) fn of(result: Result<Reloaded, Problems>, found: bool, known: bool) -> Option<Self> {
         match result {
             Ok(reloaded) if reloaded.reload == Reload::Changed => Some(Self::InForce(reloaded)),
             Ok(reloaded) => (!reloaded.was_well).then_some(Self::WellAgain),
+            Err(_) if known => None,
             Err(problems) if found => Some(Self::Bad(problems)),
             Err(problems) => Some(Self::Gone(problems)),
         }

@@ -2,6 +2,7 @@
 
 use super::compile::{self, compile};
 use super::news::{News, is_heard};
+use super::turn::Turn;
 use super::{Compiled, InForce, Registry, Reloaded, Rules, State};
 use crate::problem::{Problem, Problems, Severity};
 use crate::source::{self, Document, Format};
@@ -26,7 +27,8 @@ impl Rules {
     /// file that has a comment only is meant to say nothing, and does.
     ///
     /// It is told as an event of `tracing`, as [`watch`](Self::watch) does it, and is not told again
-    /// by that.
+    /// by that, nor is the same trouble by the next call. Who hears the event must not reload: it comes
+    /// before the next reload may begin.
     ///
     /// It reads a file, so it may block for a moment. Of reloads at the same time, one waits for the
     /// other.
@@ -38,14 +40,13 @@ impl Rules {
         let Some(path) = self.path() else {
             return Err(one_problem("rules", "", "are not from a file".to_owned()));
         };
-        let (result, found) = {
-            // Before reading, so that nobody puts a newer text into force before an older one.
-            let _one_at_a_time = self.current.shared.reload.lock();
+        self.in_turn(|turn| {
             let read = read(&path);
             let found = read.is_ok();
-            (self.go_by(&path, read, is_heard()), found)
-        };
-        told(result, found, path.display())
+            let known = turn.last_time(|found| found.is_trouble(&read));
+            let result = turn.go_by(&path, read, is_heard());
+            told(result, found, known, path.display())
+        })
     }
 
     /// Puts another document into force.
@@ -55,22 +56,23 @@ impl Rules {
     /// What is wrong with it.
     pub fn replace(&self, document: Document) -> Result<Reload, Problems> {
         let file = document.file().to_owned();
-        let result = {
-            let _one_at_a_time = self.current.shared.reload.lock();
-            self.put_and_compare(document, is_heard())
-        };
-        told(result, true, file)
+        self.in_turn(|turn| {
+            let result = turn.put_and_compare(document, is_heard());
+            told(result, true, false, file)
+        })
     }
+}
 
-    /// Who calls it holds the lock of reloads.
+impl Turn<'_> {
     pub(super) fn put_text(
-        &self,
+        &mut self,
         path: &Path,
         text: &str,
         compare: bool,
     ) -> Result<Reloaded, Problems> {
         let document = parse(path, text)?;
-        let same = document.settings() == self.current.in_force().document.settings();
+        let in_force = self.rules.current.in_force();
+        let same = document.settings() == in_force.document.settings();
         if text.trim().is_empty() && !same {
             let what = "is empty, and may be in the middle of being written".to_owned();
             return Err(one_problem(&path.to_string_lossy(), "", what));
@@ -78,26 +80,24 @@ impl Rules {
         self.put_and_compare(document, compare)
     }
 
-    /// Who calls it holds the lock of reloads, so that nothing has been put into force since
-    /// `before` was.
-    pub(super) fn put(&self, before: &InForce, document: Document) -> Result<Reload, Problems> {
+    /// Nothing has been put into force since `before` was.
+    pub(super) fn put(&mut self, before: &InForce, document: Document) -> Result<Reload, Problems> {
+        let current = &self.rules.current;
         if document.settings() == before.document.settings() {
             let registry = before.registry.clone();
-            self.current.keep(InForce { document, registry });
+            current.keep(InForce { document, registry });
             return Ok(Reload::Unchanged);
         }
-        let generation = self.current.generation() + 1;
+        let generation = current.generation() + 1;
         let made = compile(document.settings(), &before.registry, generation)
             .map_err(|failure| unexpected(document.file(), failure))?;
-        for change in made.changes {
-            change();
-        }
+        self.make(made.changes);
         let (mut compiled, mut registry) = (made.compiled, made.registry);
         // Nobody asks for the layer of an upstream that is about to leave.
-        let state = self.current.shared.state.lock();
+        let state = current.shared.state.lock();
         self.keep_those_that_left(&state, &mut compiled, &before.registry, &mut registry);
-        self.current.replace(compiled);
-        self.current.keep(InForce { document, registry });
+        current.replace(compiled);
+        current.keep(InForce { document, registry });
         Ok(Reload::Changed)
     }
 
@@ -110,7 +110,7 @@ impl Rules {
         before: &Registry,
         registry: &mut Registry,
     ) {
-        for (name, upstream) in &self.current.look().upstreams {
+        for (name, upstream) in &self.rules.current.look().upstreams {
             if state.has_layer(name) && !next.upstreams.contains_key(name) {
                 next.upstreams.insert(name.clone(), upstream.clone());
                 registry.keep(before, name, upstream);
@@ -123,13 +123,14 @@ impl Rules {
 fn told(
     result: Result<Reloaded, Problems>,
     found: bool,
+    known: bool,
     file: impl Display,
 ) -> Result<Reload, Problems> {
     let answer = match &result {
         Ok(reloaded) => Ok(reloaded.reload),
         Err(problems) => Err(problems.clone()),
     };
-    if let Some(news) = News::of(result, found) {
+    if let Some(news) = News::of(result, found, known) {
         news.tell("call", file);
     }
     answer

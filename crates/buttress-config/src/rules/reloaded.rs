@@ -4,6 +4,7 @@ use super::difference::{Difference, shortened};
 #[cfg(feature = "admin")]
 use super::reload::{one_problem, read};
 use super::state::Found;
+use super::turn::Turn;
 use super::{Reload, Rules};
 use crate::problem::Problems;
 use crate::source::Document;
@@ -23,21 +24,33 @@ pub(crate) struct Reloaded {
 }
 
 impl Rules {
-    /// [`reload`](Self::reload), by somebody who says what came of it: nobody else will.
+    /// [`reload`](Self::reload), by somebody who says by `tell` what came of it: nobody else will.
     #[cfg(feature = "admin")]
-    pub(crate) fn reload_by_hand(&self) -> Result<Reloaded, Problems> {
-        let Some(path) = self.path() else {
-            return Err(one_problem("rules", "", "are not from a file".to_owned()));
-        };
-        let _one_at_a_time = self.current.shared.reload.lock();
-        self.go_by(&path, read(&path), true)
+    pub(crate) fn reload_by_hand(
+        &self,
+        tell: impl FnOnce(&Result<Reloaded, Problems>),
+    ) -> Result<Reloaded, Problems> {
+        self.in_turn(|turn| {
+            let result = match self.path() {
+                Some(path) => turn.go_by(&path, read(&path), true),
+                None => Err(one_problem("rules", "", "are not from a file".to_owned())),
+            };
+            tell(&result);
+            result
+        })
+    }
+}
+
+impl Turn<'_> {
+    /// Whether what was found in the file the last time is so.
+    pub(super) fn last_time(&self, is_so: impl FnOnce(&Found) -> bool) -> bool {
+        let state = self.rules.current.shared.state.lock();
+        state.found.as_ref().is_some_and(is_so)
     }
 
-    /// Puts into force what was read, and remembers it. Who calls it holds the lock of reloads.
-    ///
-    /// It is remembered when that is done: what somebody's panic got in the way of is tried again.
+    /// Puts into force what was read, and remembers it when that is done.
     pub(super) fn go_by(
-        &self,
+        &mut self,
         path: &Path,
         read: Result<String, Problems>,
         compare: bool,
@@ -50,23 +63,24 @@ impl Rules {
             }
             Err(problems) => (Found::Nothing(problems.clone()), Err(problems)),
         };
-        let before = self.current.shared.state.lock().found.replace(found);
+        let shared = &self.rules.current.shared;
+        let before = shared.state.lock().found.replace(found);
         result.map(|reloaded| Reloaded {
             was_well: before.is_none_or(|before| before.is_well()),
             ..reloaded
         })
     }
 
-    /// Who calls it holds the lock of reloads.
     pub(super) fn put_and_compare(
-        &self,
+        &mut self,
         document: Document,
         compare: bool,
     ) -> Result<Reloaded, Problems> {
-        let (in_force, before) = (self.current.in_force(), self.generation());
+        let rules = self.rules;
+        let (in_force, before) = (rules.current.in_force(), rules.generation());
         let reload = self.put(&in_force, document)?;
         let changes = if compare && reload == Reload::Changed {
-            let now = self.current.in_force();
+            let now = rules.current.in_force();
             Difference::between(in_force.document.settings(), now.document.settings())
         } else {
             Difference::default()
@@ -74,7 +88,7 @@ impl Rules {
         Ok(Reloaded {
             reload,
             before,
-            after: self.generation(),
+            after: rules.generation(),
             changes,
             was_well: true,
         })

@@ -27,6 +27,11 @@ impl Found {
         }
     }
 
+    /// Whether it is the trouble that there was already.
+    pub(super) fn is_trouble(&self, read: &Result<String, Problems>) -> bool {
+        !self.is_well() && self.is(read)
+    }
+
     pub(super) const fn is_well(&self) -> bool {
         matches!(self, Self::Text { well: true, .. })
     }

@@ -1,8 +1,8 @@
 use super::Rules;
 use super::current::{Current, Shared};
-use super::difference::shortened;
 use super::news::News;
 use super::reload::{one_problem, read};
+use super::turn::said;
 use crate::problem::Problems;
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -81,20 +81,15 @@ fn follow(shared: &Weak<Shared>, changes: &Receiver<()>) {
 /// Looks at the file, and goes on whatever happens: a thread that ended would leave a service behind
 /// that believes it is watching.
 ///
-/// What a look changes it changes when everything that may fail is done, and its locks open when it
-/// panics, so the next look finds nothing half done. What panics may be somebody else's: events go to
-/// the application's subscriber.
+/// What a look changes it changes as a whole, and its locks open when it panics, so the next look finds
+/// nothing half done. What panics may be somebody else's: events go to the application's subscriber.
 fn round(rules: &Rules) {
     let Some(path) = rules.path() else { return };
     let looked = catch_unwind(AssertUnwindSafe(|| {
-        if let Some(news) = look(rules, &path) {
-            news.tell("file", path.display());
-        }
+        look(rules, &path, |news| news.tell("file", path.display()));
     }));
     if let Err(panic) = looked {
-        let what = panic.downcast_ref::<&str>().copied();
-        let what = what.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        let what = shortened(what.unwrap_or("something unknown"), 200);
+        let what = said(&*panic);
         // If it is the subscriber that panics, it may do so again.
         _ = catch_unwind(|| {
             tracing::error!(
@@ -136,21 +131,17 @@ fn settle(changes: &Receiver<()>, mut wait: impl FnMut()) {
 
 /// Looks whether the file says something else than the last time, whether or not that was any good.
 /// While it is exchanged it may not be there for a moment. What stays away is told once.
-fn look(rules: &Rules, path: &Path) -> Option<News> {
-    let shared = &rules.current.shared;
-    let _one_at_a_time = shared.reload.lock();
-    let read = read(path);
-    let known = shared
-        .state
-        .lock()
-        .found
-        .as_ref()
-        .is_some_and(|found| found.is(&read));
-    if known {
-        return None;
-    }
-    let found = read.is_ok();
-    News::of(rules.go_by(path, read, true), found)
+fn look(rules: &Rules, path: &Path, heed: impl FnOnce(News)) {
+    rules.in_turn(|turn| {
+        let read = read(path);
+        if turn.last_time(|found| found.is(&read)) {
+            return;
+        }
+        let found = read.is_ok();
+        if let Some(news) = News::of(turn.go_by(path, read, true), found, false) {
+            heed(news);
+        }
+    });
 }
 
 #[cfg(test)]
@@ -223,6 +214,13 @@ mod tests {
         fn drop(&mut self) {
             let _ = std::fs::remove_file(&self.0);
         }
+    }
+
+    /// What a look finds that somebody should hear of.
+    fn look(rules: &Rules, path: &Path) -> Option<News> {
+        let mut heard = None;
+        super::look(rules, path, |news| heard = Some(news));
+        heard
     }
 
     const ONE: &str = "[server.defaults]\nbulkhead = 1";
@@ -305,60 +303,6 @@ mod tests {
         );
     }
 
-    /// Somebody else's code runs while rules are put into force: an open breaker with other settings tells
-    /// the log that it goes on from where it was.
-    #[cfg(feature = "admin")]
-    #[test]
-    fn what_a_panic_got_in_the_way_of_is_tried_again() {
-        use crate::policy::AnyOf;
-        use crate::rules::Handle;
-
-        let rules_of = |failures: u32| {
-            let breaker = format!("circuit_breaker = {{ consecutive_failures = {failures} }}");
-            format!("[upstream.one]\n{breaker}")
-        };
-        let file = File::new("panic", &rules_of(3));
-        let rules = Rules::load(&file.0).unwrap();
-        rules.by_hand(|registry| {
-            let Some(Handle::Policy(_, policy)) = registry.get("upstream.one/circuit_breaker")
-            else {
-                panic!("there is no breaker");
-            };
-            let AnyOf::Breaker(breaker) = policy.policy().policy() else {
-                panic!("it is something else");
-            };
-            breaker.force_open();
-        });
-        file.write(&rules_of(4));
-        let looked = tracing::subscriber::with_default(Fragile, || {
-            catch_unwind(AssertUnwindSafe(|| look(&rules, &file.0).is_some()))
-        });
-        assert!(looked.is_err(), "nothing panicked");
-        assert!(matches!(look(&rules, &file.0), Some(News::InForce(_))));
-        assert!(look(&rules, &file.0).is_none());
-    }
-
-    /// Panics at every event.
-    #[cfg(feature = "admin")]
-    struct Fragile;
-
-    #[cfg(feature = "admin")]
-    impl tracing::Subscriber for Fragile {
-        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-            true
-        }
-        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-            tracing::span::Id::from_u64(1)
-        }
-        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-        fn event(&self, _: &tracing::Event<'_>) {
-            panic!("the disk of the log is full");
-        }
-        fn enter(&self, _: &tracing::span::Id) {}
-        fn exit(&self, _: &tracing::span::Id) {}
-    }
-
     /// One report is enough: the operator who reloads by hand is told what is wrong.
     #[cfg(feature = "admin")]
     #[test]
@@ -366,13 +310,13 @@ mod tests {
         let file = File::new("by-hand", ONE);
         let rules = Rules::load(&file.0).unwrap();
         file.write("nonsense = 1");
-        assert!(rules.reload_by_hand().is_err());
+        assert!(rules.reload_by_hand(|_| {}).is_err());
         assert!(look(&rules, &file.0).is_none());
         std::fs::remove_file(&file.0).unwrap();
-        assert!(rules.reload_by_hand().is_err());
+        assert!(rules.reload_by_hand(|_| {}).is_err());
         assert!(look(&rules, &file.0).is_none());
         file.write(TWO);
-        let reloaded = rules.reload_by_hand().unwrap();
+        let reloaded = rules.reload_by_hand(|_| {}).unwrap();
         assert_eq!((reloaded.before, reloaded.after), (1, 2));
         assert!(look(&rules, &file.0).is_none());
     }
