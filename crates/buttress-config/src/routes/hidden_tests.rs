@@ -1,3 +1,4 @@
+use super::hidden::{FEW, MOST_STEPS};
 use super::*;
 use proptest::prelude::*;
 
@@ -129,15 +130,16 @@ fn compared_with_each(routes: &Routes) -> Vec<(usize, Vec<usize>)> {
     hidden.collect()
 }
 
-/// Rules that differ in all that rules can.
+/// Rules that differ in all that rules can, but often only a little.
 fn any_rules() -> impl Strategy<Value = Vec<Match>> {
     let odd = prop::sample::select(vec!["PURGE", "A", "B"]);
     let odd = odd.prop_map(|name| Method::from_bytes(name.as_bytes()).unwrap());
-    let value = prop::option::of(prop::sample::select(vec!["1", "2"]));
-    let header = (prop::sample::select(vec!["x-a", "x-b", "x-c"]), value);
+    let value = prop::option::weighted(0.7, prop::sample::select(vec!["1", "1", "1", "2"]));
+    let header = prop::option::weighted(0.95, value);
     let parts = (
-        prop::collection::vec(prop_oneof![method(), odd], 0..4),
+        prop::collection::vec(prop_oneof![method(), odd], 0..9),
         prop::sample::select(vec![
+            None,
             None,
             None,
             Some("*.test"),
@@ -145,61 +147,31 @@ fn any_rules() -> impl Strategy<Value = Vec<Match>> {
             Some("a.test:80"),
             Some("*.a.test"),
             Some("*.test:80"),
+            Some("*.c.b.a.test"),
+            Some("d.c.b.a.test"),
+            Some("d.c.b.a.test.:80"),
+            Some(".test"),
+            Some("[::1]:80"),
         ]),
-        prop::collection::btree_map(header.0, header.1, 0..3),
-        0_u8..6,
+        prop::collection::vec(header, 7),
+        0_usize..=7,
+        0_u8..8,
     );
-    let rules = parts.prop_map(|(methods, host, headers, kind)| Match {
+    let rules = parts.prop_map(|(methods, host, headers, count, kind)| Match {
         methods,
         host: host.map(str::to_owned),
-        headers: headers
-            .into_iter()
-            .map(|(name, value)| {
-                (
-                    HeaderName::from_static(name),
-                    value.map(HeaderValue::from_static),
-                )
+        headers: (0..count)
+            .zip(headers)
+            .filter_map(|(number, value)| {
+                let name = HeaderName::from_bytes(format!("x-{number}").as_bytes()).unwrap();
+                Some((name, value?.map(HeaderValue::from_static)))
             })
             .collect(),
-        path: (kind > 1).then(|| if kind == 2 { "/{a}/{b}" } else { "/p.S/{m}" }.to_owned()),
-        grpc: (kind == 1).then(|| "p.S".to_owned()),
+        path: (kind > 2).then(|| if kind == 3 { "/{a}/{b}" } else { "/p.S/{m}" }.to_owned()),
+        grpc: (1..=2).contains(&kind).then(|| "p.S".to_owned()),
     });
-    prop::collection::vec(rules, 0..20)
+    prop::collection::vec(rules, 0..40)
 }
-
-/// Comparing each with each takes minutes.
-#[test]
-fn thousands_of_rules_on_one_path_are_looked_through() {
-    let header = |name: String, value: &str| Match {
-        headers: vec![(
-            HeaderName::from_bytes(name.as_bytes()).unwrap(),
-            HeaderValue::from_str(value).ok(),
-        )],
-        ..rule("/a", &[])
-    };
-    let method = |name: String| Method::from_bytes(name.as_bytes()).unwrap();
-    let same = vec![rule("/a", &[Method::GET]); MANY];
-    assert_eq!(hidden(&same).len(), MANY - 1);
-    let all: [Vec<Match>; 4] = [
-        (0..MANY)
-            .map(|number| header("x-tenant".to_owned(), &number.to_string()))
-            .collect(),
-        (0..MANY)
-            .map(|number| header(format!("x-{number}"), "1"))
-            .collect(),
-        (0..MANY)
-            .map(|number| rule("/a", &[Method::GET, method(format!("M{number}"))]))
-            .collect(),
-        (0..MANY)
-            .map(|number| on(&format!("h{number}.test"), rule("/a", &[])))
-            .collect(),
-    ];
-    for rules in all {
-        assert_eq!(hidden(&rules), []);
-    }
-}
-
-const MANY: usize = 5_000;
 
 fn method() -> impl Strategy<Value = Method> {
     prop::sample::select(vec![Method::GET, Method::POST, Method::HEAD, Method::PUT])
@@ -254,7 +226,25 @@ proptest! {
     #[test]
     fn it_finds_what_comparing_each_with_each_finds(rules in any_rules()) {
         let routes = Routes::new(&rules).unwrap();
-        prop_assert_eq!(hidden(&rules), compared_with_each(&routes), "{:?}", rules);
+        let expected = compared_with_each(&routes);
+        // As few, and looked up as many.
+        for few in [FEW, 0] {
+            let (found, _) = routes.hidden_within(few, MOST_STEPS);
+            let found: Vec<_> = found.into_iter().map(|hidden| (hidden.rule, hidden.by)).collect();
+            prop_assert_eq!(&found, &expected, "{} {:?}", few, rules);
+        }
+    }
+
+    #[test]
+    fn what_is_found_before_it_stops_is_true(
+        rules in any_rules(),
+        most in 0_usize..2_000,
+        few in prop::sample::select(vec![0, FEW]),
+    ) {
+        let routes = Routes::new(&rules).unwrap();
+        let all = routes.never_apply();
+        let (found, _) = routes.hidden_within(few, most);
+        prop_assert!(found.iter().all(|hidden| all.contains(hidden)));
     }
 
     #[test]

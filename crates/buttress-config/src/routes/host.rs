@@ -36,25 +36,6 @@ impl Host {
             (Self::Fixed(_), Self::Under(_)) => false,
         }
     }
-
-    /// Those that [cover](Self::cover) this one, itself among them, and a few that don't.
-    pub(super) fn wider(&self) -> Vec<Self> {
-        let (Self::Fixed(text) | Self::Under(text)) = self;
-        let ends = text.match_indices('.');
-        let mut wider: Vec<_> = ends
-            .map(|(dot, _)| Self::Under(text[dot..].into()))
-            .collect();
-        if let Self::Fixed(host) = self {
-            for host in with_and_without_port(host) {
-                wider.push(Self::Fixed(host.into()));
-                let ends = host.match_indices('.');
-                wider.extend(ends.map(|(dot, _)| Self::Under(host[dot..].into())));
-            }
-        }
-        wider.sort_unstable();
-        wider.dedup();
-        wider
-    }
 }
 
 /// The host as it is, and without its port, if it has one.

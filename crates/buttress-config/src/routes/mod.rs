@@ -52,6 +52,8 @@ mod explain;
 mod head_tests;
 mod hidden;
 #[cfg(test)]
+mod hidden_steps_tests;
+#[cfg(test)]
 mod hidden_tests;
 mod host;
 mod methods;
