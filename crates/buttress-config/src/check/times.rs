@@ -1,12 +1,11 @@
 //! Times that don't fit into each other.
 
-use super::backoff::{After, waits_between_attempts};
 use super::worst::repeated;
-use super::{known, queues, waiting};
+use super::{known, waiting};
 use crate::problem::Reporter;
 use crate::settings::{
-    BackoffSettings, RetrySettings, ServerPolicies, Settings, Switch, Time, TimeoutSettings,
-    UpstreamSettings,
+    After, BackoffSettings, RetrySettings, ServerPolicies, Settings, Time, TimeoutSettings,
+    UpstreamSettings, in_turn, on, waits_between_attempts,
 };
 use crate::source::{At, Span};
 
@@ -134,7 +133,7 @@ fn waits_fit(settings: &Settings, policies: &UpstreamSettings, stack: Span, repo
     let Some(time) = time.filter(|time| *time > *call.headers) else {
         return;
     };
-    let queues = queues::in_turn(&queues::of_upstream(settings, policies));
+    let queues = in_turn(&policies.queues(settings));
     let mut with = Vec::new();
     if after == After::Anything {
         with.push("the waits after an overload".to_owned());
@@ -296,8 +295,4 @@ fn window_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) 
 fn place<const N: usize>(places: [(&'static str, Span); N], stack: Span) -> (&'static str, Span) {
     let written = places.into_iter().find(|(_, span)| span.end() > 0);
     written.unwrap_or(("", stack))
-}
-
-fn on<T>(policy: Option<&At<Switch<T>>>) -> Option<&T> {
-    policy?.on()
 }

@@ -3,7 +3,7 @@
 use crate::problem::Reporter;
 use crate::settings::{
     BackoffSettings, BudgetSettings, BulkheadSettings, KeySettings, ServerPolicies, Settings,
-    SharedPolicies, Switch, UpstreamSettings,
+    SharedPolicies, Switch, UpstreamSettings, on,
 };
 use crate::source::{At, Span};
 
@@ -186,8 +186,4 @@ fn excluded<const N: usize>(others: [(&str, Option<Span>); N], by: &str, report:
             });
         }
     }
-}
-
-fn on<T>(policy: Option<&At<Switch<T>>>) -> Option<&T> {
-    policy?.on()
 }

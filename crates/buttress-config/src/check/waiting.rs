@@ -1,8 +1,7 @@
 //! Waits in queues that leave no time for the work.
 
-use super::queues::{self, Queue};
 use crate::problem::Reporter;
-use crate::settings::{ServerPolicies, Settings, Switch, Time, UpstreamSettings};
+use crate::settings::{Queue, ServerPolicies, Settings, Time, UpstreamSettings, in_turn, on};
 use crate::source::{At, Span};
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ pub(super) fn of_server(
     report: &mut Reporter,
 ) {
     if let Some(deadline) = on(policies.deadline.as_ref()) {
-        let queues = queues::of_server(settings, policies);
+        let queues = policies.queues(settings);
         let uses = policies.uses.as_ref();
         let bound = Bound {
             name: "the deadline",
@@ -34,7 +33,7 @@ pub(super) fn of_upstream(
     let Some(timeout) = on(policies.timeout.as_ref()) else {
         return true;
     };
-    let queues = queues::of_upstream(settings, policies);
+    let queues = policies.queues(settings);
     let uses = policies.uses.as_ref();
     let bound = Bound {
         name: "the call's timeout",
@@ -65,7 +64,7 @@ impl Bound<'_> {
         for queue in &too_long {
             self.too_long(queue, place, report);
         }
-        let together = queues::in_turn(&others);
+        let together = in_turn(&others);
         if together < time {
             return too_long.is_empty();
         }
@@ -128,8 +127,4 @@ impl Bound<'_> {
 /// TOML's spans of tables end with their header, so what stands in one is found behind its start.
 fn within(span: Span, stack: Span) -> bool {
     span.end() > 0 && span.start() >= stack.start()
-}
-
-fn on<T>(policy: Option<&At<Switch<T>>>) -> Option<&T> {
-    policy?.on()
 }

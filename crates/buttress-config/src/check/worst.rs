@@ -4,10 +4,10 @@
 //! is not called yet) to the headers of the response, but for the few milliseconds that timers are
 //! late.
 
-use super::backoff::{After, longest_wait, waits};
-use super::queues;
-use crate::settings::{HedgeSettings, ServerPolicies, Settings, Switch, UpstreamSettings};
-use crate::source::At;
+use crate::settings::{
+    After, HedgeSettings, ServerPolicies, Settings, UpstreamSettings, in_turn, longest_wait, on,
+    waits,
+};
 use std::time::Duration;
 
 /// The worst case of a call.
@@ -40,7 +40,7 @@ pub(crate) enum Bound {
 pub(crate) fn of_server(settings: &Settings, policies: &ServerPolicies) -> Worst {
     let deadline = on(policies.deadline.as_ref()).map(|deadline| *deadline.at_most);
     let timeout = on(policies.timeout.as_ref());
-    let waits = queues::in_turn(&queues::of_server(settings, policies));
+    let waits = in_turn(&policies.queues(settings));
     let work = timeout.map(|timeout| timeout.headers.saturating_add(waits));
     // The deadline ends the call in the queues as well. The body, it does not.
     let waits = deadline.map_or(waits, |deadline| deadline.min(waits));
@@ -98,7 +98,7 @@ pub(super) struct Repeated {
 }
 
 pub(super) fn repeated(settings: &Settings, policies: &UpstreamSettings, after: After) -> Repeated {
-    let queues = queues::in_turn(&queues::of_upstream(settings, policies));
+    let queues = in_turn(&policies.queues(settings));
     let each = on(policies.attempt_timeout.as_ref());
     let each = each.map(|each| each.headers.saturating_add(queues));
     if let Some(hedge) = on(policies.hedge.as_ref()) {
@@ -158,8 +158,4 @@ fn least(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
     }
-}
-
-fn on<T>(policy: Option<&At<Switch<T>>>) -> Option<&T> {
-    policy?.on()
 }

@@ -1,4 +1,4 @@
-use crate::check::{self, Bound, Worst, used};
+use crate::check::{self, Bound, Worst};
 use crate::settings::{
     MatchSettings, ServerPolicies, Settings, SharedPolicies, Time, UpstreamSettings, inline,
 };
@@ -186,7 +186,7 @@ fn rows(
         count += 1;
     };
     for kind in order {
-        for (name, shared) in used(settings, uses) {
+        for (name, shared) in settings.used(uses) {
             if let Some(settings) = shared_json(shared).get(*kind) {
                 row(kind, &format!("  (shared: policy.{name})"), settings);
             }

@@ -1,7 +1,8 @@
 use super::root::{RouteSettings, ServerPolicies, Settings, UpstreamSettings};
-use super::scalar::Switch;
-use super::{CircuitBreakerSettings, RetrySettings, TimeoutSettings};
-use crate::check::waits_between_attempts;
+use super::scalar::{Switch, on};
+use super::{
+    CircuitBreakerSettings, RetrySettings, SharedPolicies, TimeoutSettings, waits_between_attempts,
+};
 use crate::routes::Match;
 use crate::source::{At, Span};
 use std::time::Duration;
@@ -44,6 +45,18 @@ impl Settings {
         let upstream = self.upstream.as_ref()?.get(name)?;
         Some(upstream.effective())
     }
+
+    /// The shared policies that are used by these names, with the names.
+    pub(crate) fn used<'a>(
+        &'a self,
+        names: Option<&'a At<Vec<At<String>>>>,
+    ) -> impl Iterator<Item = (&'a str, &'a At<SharedPolicies>)> {
+        let names = names.into_iter().flat_map(|names| names.iter());
+        names.filter_map(|name| {
+            let shared = self.policy.as_ref()?.get(name)?;
+            Some((name.as_str(), shared))
+        })
+    }
 }
 
 impl UpstreamSettings {
@@ -59,13 +72,13 @@ impl UpstreamSettings {
         if self.attempt_timeout.is_some() {
             return both;
         }
-        let call = both.timeout.as_deref().and_then(Switch::on);
+        let call = on(both.timeout.as_ref());
         let call = call.map(|call| *call.headers);
         if self.retry.is_none() && call.is_some_and(|call| call < SHORTEST_RETRIED) {
             both.retry = None;
         }
         let share = call.map(|call| both.share_of(call));
-        let breaker = both.circuit_breaker.as_deref().and_then(Switch::on);
+        let breaker = on(both.circuit_breaker.as_ref());
         let window = breaker.and_then(CircuitBreakerSettings::window_of_rates);
         let half = window.map(|(window, _)| window / 2);
         let each = [share, half].into_iter().flatten().min();
@@ -78,7 +91,7 @@ impl UpstreamSettings {
     /// What each attempt has of a call's time. If the waits between them leave nothing, it is what it
     /// would be without those; such a file is refused for the waits.
     fn share_of(&self, call: Duration) -> Duration {
-        let retry = self.retry.as_deref().and_then(Switch::on);
+        let retry = on(self.retry.as_ref());
         let attempts = retry.map_or(1, RetrySettings::attempts);
         if attempts <= 1 {
             return call;

@@ -16,6 +16,7 @@ mod limit;
 mod matching;
 mod named;
 mod names;
+mod queues;
 mod request;
 mod retry;
 mod root;
@@ -27,6 +28,7 @@ mod standard;
 #[cfg(test)]
 mod tests;
 mod units;
+mod waits;
 
 pub use admission::{
     AdaptiveLifoSettings, AdaptiveLimitSettings, BulkheadSettings, CoDelSettings,
@@ -49,6 +51,7 @@ pub(crate) use matching::similar_method;
 pub use matching::{HeadersWanted, MatchSettings};
 pub use named::Named;
 pub use names::{HeaderName, PolicyName};
+pub(crate) use queues::{Queue, in_turn};
 pub use request::{
     AttemptSettings, CriticalitySettings, DeadlineSettings, TimeoutSettings, TrustSettings,
 };
@@ -60,7 +63,9 @@ pub use root::{
     RouteSettings, ServerPolicies, ServerSettings, Settings, SharedPolicies, UpstreamSettings,
 };
 pub use scalar::Switch;
+pub(crate) use scalar::on;
 pub(crate) use setting::{Definitions, Fields, Setting, is_foreign};
 pub use shed::{DeadlineShedderSettings, PressureSettings, QueueDelaySettings, UseSettings};
 pub(crate) use show::inline;
 pub use units::{Rate, Share, Size, Time};
+pub(crate) use waits::{After, longest_wait, waits, waits_between_attempts};

@@ -1,11 +1,11 @@
 //! How long a call waits between its attempts at most.
 
-use crate::settings::{BackoffSettings, JitterSettings, RetrySettings};
+use super::{BackoffSettings, JitterSettings, RetrySettings};
 use std::time::Duration;
 
 /// After which failures a call is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum After {
+pub(crate) enum After {
     /// Ordinary ones.
     Failures,
     /// Also such that the callee has too much to do, whose waits may be longer.
@@ -18,7 +18,7 @@ pub(crate) fn waits_between_attempts(retry: &RetrySettings) -> Duration {
 }
 
 /// The waits before so many retries together, unless the callee asks for longer ones.
-pub(super) fn waits(retry: &RetrySettings, retries: u32, after: After) -> Duration {
+pub(crate) fn waits(retry: &RetrySettings, retries: u32, after: After) -> Duration {
     let default = BackoffSettings::default();
     let backoff = retry.backoff.as_deref().unwrap_or(&default);
     // One that would be longer is not waited for; the call ends.
@@ -33,7 +33,7 @@ pub(super) fn waits(retry: &RetrySettings, retries: u32, after: After) -> Durati
 }
 
 /// The longest wait that is made, whoever asks for it.
-pub(super) fn longest_wait(retry: &RetrySettings) -> Duration {
+pub(crate) fn longest_wait(retry: &RetrySettings) -> Duration {
     let longest = retry.longest_wait.as_ref();
     longest.map_or(LONGEST_WAIT, |longest| **longest)
 }
