@@ -5,7 +5,7 @@
 
 use crate::problem::Reporter;
 use crate::settings::{
-    CircuitBreakerSettings, RetrySettings, ServerPolicies, Switch, UpstreamSettings,
+    CircuitBreakerSettings, RetrySettings, ServerPolicies, Settings, Switch, UpstreamSettings,
 };
 use crate::source::{At, Span};
 
@@ -28,8 +28,12 @@ pub(super) fn server(
 }
 
 /// Those of an upstream.
-pub(super) fn upstream(upstream: &At<UpstreamSettings>, report: &Reporter) -> UpstreamSettings {
-    let mut known = upstream.effective();
+pub(super) fn upstream(
+    settings: &Settings,
+    upstream: &At<UpstreamSettings>,
+    report: &Reporter,
+) -> UpstreamSettings {
+    let mut known = upstream.effective(settings);
     let unread = |name| report.is_unread(upstream.span(), name);
     if unread("timeout") || has_unread(known.timeout.as_ref(), "headers", report) {
         known.timeout = None;

@@ -4,7 +4,7 @@ use super::worst::repeated;
 use super::{known, waiting};
 use crate::problem::Reporter;
 use crate::settings::{
-    After, BackoffSettings, RetrySettings, ServerPolicies, Settings, Time, TimeoutSettings,
+    After, Left, RetrySettings, SHORTEST_ATTEMPT, ServerPolicies, Settings, Time, TimeoutSettings,
     UpstreamSettings, in_turn, on, waits_between_attempts,
 };
 use crate::source::{At, Span};
@@ -37,18 +37,21 @@ pub(super) fn check(settings: &Settings, report: &mut Reporter) {
         .iter()
         .flat_map(|upstreams| upstreams.iter())
     {
-        let policies = known::upstream(upstream, report);
+        let policies = known::upstream(settings, upstream, report);
         report.field("upstream", |report| {
             report.field(name, |report| {
                 let span = upstream.span();
                 let queues_fit = waiting::of_upstream(settings, &policies, span, report);
                 attempt_fits(&policies, span, report);
-                let attempts_fit = attempts_fit(&policies, span, report);
-                // What is too long by itself is so with all waits as well.
-                if attempts_fit && queues_fit {
+                if attempts_fit(&policies, span, report) && queues_fit {
+                    // What is too long by itself is so with all waits as well.
                     waits_fit(settings, &policies, span, report);
                 }
-                window_fits(&policies, span, report);
+                // Where there is no time for attempts, none that is not written is held against others.
+                if queues_fit && attempts_have_time(settings, &policies, span, report) {
+                    window_fits(&policies, span, report);
+                    slow_calls_come(settings, &policies, span, report);
+                }
                 attempts_end(&policies, span, report);
                 hedge_comes(&policies, span, report);
             });
@@ -85,6 +88,9 @@ fn attempts_fit(policies: &UpstreamSettings, stack: Span, report: &mut Reporter)
     let Some((call, each, retry)) = retried(policies) else {
         return true;
     };
+    if !each.headers.is_written() {
+        return true;
+    }
     let (attempts, work) = (retry.attempts(), *each.headers);
     let waits = waits_between_attempts(retry);
     let time = work.saturating_mul(attempts).saturating_add(waits);
@@ -93,42 +99,69 @@ fn attempts_fit(policies: &UpstreamSettings, stack: Span, report: &mut Reporter)
     }
     let (path, span) = where_attempts_are(retry, each, call, stack);
     report.below(path, |report| {
-        let (work, time, waits) = (Time(work), Time(time), Time(waits));
+        let (work, time) = (Time(work), Time(time));
         let call = Time(*call.headers);
-        let what = if each.headers.is_written() {
-            let unsaid = if retry.attempts.is_none() {
-                format!(" ({attempts} attempts are the default, and `retry` says another number)")
-            } else {
-                String::new()
-            };
-            format!(
-                "lets {attempts} attempts of {work} and the waits between them take {time}, which is longer than the whole call: it may take {call}{unsaid}"
-            )
+        let unsaid = if retry.attempts.is_none() {
+            format!(" ({attempts} attempts are the default, and `retry` says another number)")
         } else {
-            // As long as there is time for them, an attempt that nothing is said of takes no longer.
-            format!(
-                "leaves no time for {attempts} attempts: the waits between them take up to {waits}, and the whole call {call}, so there must be fewer, or a shorter `backoff`"
-            )
+            String::new()
         };
+        let what = format!(
+            "lets {attempts} attempts of {work} and the waits between them take {time}, which is longer than the whole call: it may take {call}{unsaid}"
+        );
         report.error(span, what);
     });
     false
 }
 
+/// Attempts that nothing is said of take no longer than there is time for them. But they must have some.
+fn attempts_have_time(
+    settings: &Settings,
+    policies: &UpstreamSettings,
+    stack: Span,
+    report: &mut Reporter,
+) -> bool {
+    let Some((call, each, retry)) = retried(policies) else {
+        return true;
+    };
+    let Some(left) = policies.left_for_attempts(settings) else {
+        return true;
+    };
+    if each.headers.is_written() || left.each >= SHORTEST_ATTEMPT {
+        return true;
+    }
+    let (path, span) = where_attempts_are(retry, each, call, stack);
+    report.below(path, |report| {
+        let Left { attempts, .. } = left;
+        let (each, waits, call) = (Time(left.each), Time(left.waits), Time(*call.headers));
+        let (queues, shorter) = if left.queues.is_zero() {
+            (String::new(), "")
+        } else {
+            let queues = format!(" and up to {} in queues before each", Time(left.queues));
+            (queues, "shorter queues, ")
+        };
+        let what = format!(
+            "leaves each of {attempts} attempts {each} of the call's {call}, after waits between them of up to {waits}{queues}"
+        );
+        let least = Time(SHORTEST_ATTEMPT);
+        report.error(span, what).must_be(format!(
+            "{least} at least: by fewer attempts, a shorter `backoff`, {shorter}a longer `timeout`, or an `attempt_timeout` that is written"
+        ));
+    });
+    false
+}
+
 /// Attempts for which there is no time after waits that the file asks for, in queues or after an
-/// overload. That is a warning: a short call may be worth more than its last attempt. And that the
-/// waits after an overload are a second by default is not held against a file that does not speak of
-/// them; they are a part of the worst case that is shown.
+/// overload. That is a warning: a short call may be worth more than its last attempt. The waits after
+/// an overload that are a default are a part of the worst case that is shown.
 fn waits_fit(settings: &Settings, policies: &UpstreamSettings, stack: Span, report: &mut Reporter) {
     let Some((call, each, retry)) = retried(policies) else {
         return;
     };
-    let written = |backoff: &At<BackoffSettings>| backoff.base_if_overloaded.is_some();
-    let after = if retry.backoff.as_ref().is_some_and(written) {
-        After::Anything
-    } else {
-        After::Failures
-    };
+    if !each.headers.is_written() {
+        return;
+    }
+    let after = After::spoken_of(retry);
     let time = repeated(settings, policies, after).unasked;
     let Some(time) = time.filter(|time| *time > *call.headers) else {
         return;
@@ -158,7 +191,8 @@ fn retried(
 ) -> Option<(&TimeoutSettings, &TimeoutSettings, &RetrySettings)> {
     let call = on(policies.timeout.as_ref())?;
     let each = on(policies.attempt_timeout.as_ref())?;
-    Some((call, each, on(policies.retry.as_ref())?))
+    let retry = on(policies.retry.as_ref())?;
+    (retry.attempts() > 1).then_some((call, each, retry))
 }
 
 /// The settings by which attempts take as long as they do.
@@ -263,8 +297,8 @@ fn window_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) 
     let Some(breaker) = on(policies.circuit_breaker.as_ref()) else {
         return;
     };
-    let timeout = on(policies.attempt_timeout.as_ref()).map(|each| ("attempt_timeout", each));
-    let timeout = timeout.or_else(|| on(policies.timeout.as_ref()).map(|call| ("timeout", call)));
+    let each = on(policies.attempt_timeout.as_ref()).map(|each| ("attempt_timeout", each));
+    let timeout = each.or_else(|| on(policies.timeout.as_ref()).map(|call| ("timeout", call)));
     let Some((name, timeout)) = timeout else {
         return;
     };
@@ -272,23 +306,71 @@ fn window_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) 
         return;
     };
     let two = timeout.headers.saturating_mul(2);
-    if window < two {
-        let (path, span) = place(
-            [
-                ("circuit_breaker.time_window", window_span),
-                (name, timeout.headers.span()),
-            ],
-            stack,
-        );
-        report.below(path, |report| {
-            let what = format!(
-                "makes the breaker's window of {} shorter than two timeouts of {}",
-                Time(window),
-                Time(*timeout.headers)
-            );
-            report.error(span, what);
-        });
+    if window >= two {
+        return;
     }
+    let (path, span) = place(
+        [
+            ("circuit_breaker.time_window", window_span),
+            (name, timeout.headers.span()),
+        ],
+        stack,
+    );
+    report.below(path, |report| {
+        let unsaid = each.map_or("", |(_, each)| unsaid(each));
+        let what = format!(
+            "makes the breaker's window of {} shorter than two timeouts of {}{unsaid}",
+            Time(window),
+            Time(*timeout.headers)
+        );
+        let problem = report.error(span, what);
+        if !unsaid.is_empty() {
+            let (two, half) = (Time(two), Time(window / 2));
+            problem.must_be(format!(
+                "{two} at least, unless an `attempt_timeout` of {half} at most is written"
+            ));
+        }
+    });
+}
+
+/// Where an attempt's time is from that is not written.
+fn unsaid(each: &TimeoutSettings) -> &'static str {
+    if each.headers.is_written() {
+        ""
+    } else if each.is_derived() {
+        ", which is what the call's time leaves each attempt"
+    } else {
+        ", which is the default of `attempt_timeout`"
+    }
+}
+
+/// A slow call that is over before it is slow is none. Its body may take longer, so this may be meant.
+fn slow_calls_come(
+    settings: &Settings,
+    policies: &UpstreamSettings,
+    stack: Span,
+    report: &mut Reporter,
+) {
+    let breaker = on(policies.circuit_breaker.as_ref());
+    let slow = breaker.and_then(|breaker| breaker.slow_calls.as_ref());
+    let (Some(slow), Some(each)) = (slow, on(policies.attempt_timeout.as_ref())) else {
+        return;
+    };
+    let queues = in_turn(&policies.queues(settings));
+    let time = each.headers.saturating_add(queues);
+    if *slow.duration < time {
+        return;
+    }
+    let places = [("circuit_breaker.slow_calls.duration", slow.duration.span())];
+    let (path, span) = place(places, stack);
+    report.below(path, |report| {
+        let (duration, unsaid) = (Time(*slow.duration), unsaid(each));
+        let each = Time(*each.headers);
+        let what = format!(
+            "is {duration}, and an attempt without an answer is over after {each}{unsaid}: none can be that slow unless its body takes long"
+        );
+        report.warning(span, what);
+    });
 }
 
 /// The first of the places that are written in this stack.

@@ -10,6 +10,7 @@ mod admission;
 mod breaker;
 mod choice;
 mod client;
+mod derived;
 mod effective;
 mod key;
 mod limit;
@@ -42,6 +43,7 @@ pub use breaker::{
 pub use client::{
     CoalesceSettings, CriticalityHeaderSettings, DeadlineHeaderSettings, StaleIfErrorSettings,
 };
+pub(crate) use derived::{Left, SHORTEST_ATTEMPT, SHORTEST_RETRIED};
 pub use key::{ClientAddrKey, ForwardedBy, KeyBy, KeySettings, MissingKey, PeerKey};
 pub use limit::{
     AimdSettings, AlgorithmSettings, BoundsSettings, Gradient2Settings, LatencyQuantileSettings,
@@ -68,4 +70,4 @@ pub(crate) use setting::{Definitions, Fields, Setting, is_foreign};
 pub use shed::{DeadlineShedderSettings, PressureSettings, QueueDelaySettings, UseSettings};
 pub(crate) use show::inline;
 pub use units::{Rate, Share, Size, Time};
-pub(crate) use waits::{After, longest_wait, waits, waits_between_attempts};
+pub(crate) use waits::{After, longest_wait, waits, waits_between_attempts, waits_spoken_of};

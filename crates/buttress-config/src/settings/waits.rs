@@ -17,6 +17,28 @@ pub(crate) fn waits_between_attempts(retry: &RetrySettings) -> Duration {
     waits(retry, retry.attempts().saturating_sub(1), After::Failures)
 }
 
+/// The same, and after an overload as well if the file says how long those are. That they are a second
+/// by default is not held against a file that does not speak of them.
+pub(crate) fn waits_spoken_of(retry: &RetrySettings) -> Duration {
+    waits(
+        retry,
+        retry.attempts().saturating_sub(1),
+        After::spoken_of(retry),
+    )
+}
+
+impl After {
+    /// The failures of whose waits the file speaks.
+    pub(crate) fn spoken_of(retry: &RetrySettings) -> Self {
+        let backoff = retry.backoff.as_ref();
+        if backoff.is_some_and(|backoff| backoff.base_if_overloaded.is_some()) {
+            Self::Anything
+        } else {
+            Self::Failures
+        }
+    }
+}
+
 /// The waits before so many retries together, unless the callee asks for longer ones.
 pub(crate) fn waits(retry: &RetrySettings, retries: u32, after: After) -> Duration {
     let default = BackoffSettings::default();

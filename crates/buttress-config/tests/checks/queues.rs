@@ -74,7 +74,11 @@ fn a_queue_before_an_upstream_is_shorter_than_the_call() {
              bulkhead = {{ limit = 4, waiting_room = {{ places = 9, longest_wait = '{wait}' }} }}\n"
         )
     };
-    warned(&upstream("7s"), "upstream.u.timeout lets 3 attempts");
+    fine(&upstream("2s"));
+    refused(
+        &upstream("7s"),
+        "upstream.u.timeout leaves each of 3 attempts 0s",
+    );
     refused(
         &upstream("8s"),
         "upstream.u.bulkhead.waiting_room.longest_wait is 8s",

@@ -189,6 +189,40 @@ fn a_breaker_that_looks_at_no_rates_needs_no_window() {
 }
 
 #[test]
+fn slow_calls_that_cannot_come_are_hardly_meant() {
+    let upstream = |slow: &str, rest: &str| {
+        format!(
+            "[upstream.u]\ncircuit_breaker = {{ slow_calls = {{ duration = '{slow}', rate = 0.5 }} }}\n{rest}\n"
+        )
+    };
+    let path = "upstream.u.circuit_breaker.slow_calls.duration";
+    fine(&upstream("999ms", "attempt_timeout = '1s'"));
+    warned(
+        &upstream("1s", "attempt_timeout = '1s'"),
+        &format!("{path} is 1s, and an attempt without an answer is over after 1s: none can be"),
+    );
+    fine(&upstream("2499ms", ""));
+    warned(
+        &upstream("2500ms", ""),
+        &format!(
+            "{path} is 2s500ms, and an attempt without an answer is over after 2s500ms, which is the default of `attempt_timeout`"
+        ),
+    );
+    warned(
+        &upstream("1s", "timeout = '2s'"),
+        &format!(
+            "{path} is 1s, and an attempt without an answer is over after 616ms, which is what the call's time leaves each attempt"
+        ),
+    );
+    fine(&upstream("1h", "attempt_timeout = false\nretry = false"));
+    // A breaker counts the wait in a queue as well.
+    fine(&upstream(
+        "1s",
+        "attempt_timeout = '1s'\nrate_limit = { rate = '9/s', wait_at_most = '1ms' }",
+    ));
+}
+
+#[test]
 fn a_timeout_that_comes_after_the_deadline_is_warned_of() {
     let route = |policies: &str| format!("[[server.route]]\nmatch = {{}}\n{policies}\n");
     fine(&route("deadline = '2s'\ntimeout = '2s'"));
