@@ -43,14 +43,17 @@ pub(super) fn check(settings: &Settings, report: &mut Reporter) {
                 let span = upstream.span();
                 let queues_fit = waiting::of_upstream(settings, &policies, span, report);
                 attempt_fits(&policies, span, report);
-                if attempts_fit(&policies, span, report) && queues_fit {
+                let queues_are_known = known::queues_are(settings, upstream, report);
+                if attempts_fit(&policies, span, report) && queues_fit && queues_are_known {
                     // What is too long by itself is so with all waits as well.
                     waits_fit(settings, &policies, span, report);
                 }
                 // Where there is no time for attempts, none that is not written is held against others.
                 if queues_fit && attempts_have_time(settings, &policies, span, report) {
                     window_fits(&policies, span, report);
-                    slow_calls_come(settings, &policies, span, report);
+                    if queues_are_known {
+                        slow_calls_come(settings, &policies, span, report);
+                    }
                 }
                 attempts_end(&policies, span, report);
                 hedge_comes(&policies, span, report);
@@ -297,7 +300,10 @@ fn window_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) 
     let Some(breaker) = on(policies.circuit_breaker.as_ref()) else {
         return;
     };
-    let each = on(policies.attempt_timeout.as_ref()).map(|each| ("attempt_timeout", each));
+    let Some(attempt) = &policies.attempt_timeout else {
+        return;
+    };
+    let each = attempt.on().map(|each| ("attempt_timeout", each));
     let timeout = each.or_else(|| on(policies.timeout.as_ref()).map(|call| ("timeout", call)));
     let Some((name, timeout)) = timeout else {
         return;

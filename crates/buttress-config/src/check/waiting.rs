@@ -1,5 +1,6 @@
 //! Waits in queues that leave no time for the work.
 
+use super::known;
 use crate::problem::Reporter;
 use crate::settings::{Queue, ServerPolicies, Settings, Time, UpstreamSettings, in_turn, on};
 use crate::source::{At, Span};
@@ -13,7 +14,7 @@ pub(super) fn of_server(
     report: &mut Reporter,
 ) {
     if let Some(deadline) = on(policies.deadline.as_ref()) {
-        let queues = policies.queues(settings);
+        let queues = known::queues(policies.queues(settings));
         let uses = policies.uses.as_ref();
         let bound = Bound {
             name: "the deadline",
@@ -33,7 +34,7 @@ pub(super) fn of_upstream(
     let Some(timeout) = on(policies.timeout.as_ref()) else {
         return true;
     };
-    let queues = policies.queues(settings);
+    let queues = known::queues(policies.queues(settings));
     let uses = policies.uses.as_ref();
     let bound = Bound {
         name: "the call's timeout",

@@ -132,6 +132,33 @@ fn queues_before_an_upstream_are_together_shorter_than_the_call() {
     );
 }
 
+/// Something else stands in for it, which nobody wrote.
+#[test]
+fn nothing_is_said_about_a_queue_that_could_not_be_read() {
+    let rooms = [
+        "bulkhead = { limit = 4, waiting_room = { places = 3 } }",
+        "bulkhead = { limit = 4, waiting_room = { places = 3, longest_wait = 'long' } }",
+        "adaptive_limit = { waiting_room = { places = 3 } }",
+        "pace = { rate = '5/s', waiting_room = { places = 3 } }",
+        "rate_limit = { rate = '5/s', wait_at_most = 'long' }",
+    ];
+    let route = "[[server.route]]\nmatch = {}\ndeadline = '5ms'";
+    let upstream = "[upstream.u]\nretry = 3\nattempt_timeout = '1s'\ntimeout";
+    for stack in [
+        route.to_owned(),
+        format!("{upstream} = '3151ms'"),
+        "[upstream.u]\ntimeout = '1s'\nretry = 2\ncircuit_breaker = { time_window = '900ms' }"
+            .to_owned(),
+    ] {
+        for room in rooms {
+            let own = wrong(&format!("{stack}\n{room}\n"));
+            assert_eq!(own.len(), 1, "{stack} {room}: {own:#?}");
+            let shared = wrong(&format!("{stack}\nuse = 'pool'\n[policy.pool]\n{room}\n"));
+            assert_eq!(shared.len(), 1, "{stack} {room}: {shared:#?}");
+        }
+    }
+}
+
 #[test]
 fn nobody_waits_in_a_queue_in_shadow() {
     let route = |shadow: bool| {

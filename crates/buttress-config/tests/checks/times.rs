@@ -139,6 +139,9 @@ fn nothing_is_said_about_times_that_could_not_be_read() {
         "[upstream.u]\ntimeout = { headers = 'long', idle_body = '1s' }\nattempt_timeout = '12s'\n",
         "[upstream.u]\ntimeout = { idle_body = '1s' }\nattempt_timeout = '12s'\n",
         "[upstream.u]\ntimeout = '6s'\nattempt_timeout = { headers = 'short' }\nretry = 3\n",
+        "[upstream.u]\nattempt_timeout = 'short'\ncircuit_breaker = { time_window = '15s' }\n",
+        "[upstream.u]\ntimeout = 'long'\ncircuit_breaker = { time_window = '3s' }\n",
+        "[upstream.u]\nretry = 'many'\ncircuit_breaker = { time_window = '3s' }\n",
         "[server.defaults]\ntimeout = 'long'\ndeadline = '1ms'\n",
         "[server.defaults]\ndeadline = { at_most = 'far' }\ntimeout = '40s'\n",
         "[server.defaults]\ndeadline = 'far'\n[[server.route]]\nmatch = {}\n\
