@@ -77,7 +77,6 @@ fn each_mistake_is_reported_at_its_place() {
         "30:9 server.route[4]",
         "34:19 upstream.payments.attempt_timeout",
         "35:22 upstream.payments.retry.attempts",
-        "35:22 upstream.payments.retry.attempts",
         "35:62 upstream.payments.retry.backoff.base",
         "36:9 upstream.payments.hedge",
         "37:36 upstream.payments.circuit_breaker.failure_rate",

@@ -273,7 +273,8 @@ fn deadline_fits(
 
 /// A copy that would be sent when the first call is over is never sent.
 fn hedge_comes(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) {
-    let Some(after) = on(policies.hedge.as_ref()).and_then(|hedge| hedge.after.as_ref()) else {
+    let after = on(policies.hedge.as_ref()).and_then(|hedge| hedge.after.as_ref());
+    let Some(after) = after.filter(|after| !report.is_refused(after.span())) else {
         return;
     };
     let each = on(policies.attempt_timeout.as_ref()).map(|each| ("attempt", each));

@@ -14,7 +14,7 @@ pub(super) fn of_server(
     report: &mut Reporter,
 ) {
     if let Some(deadline) = on(policies.deadline.as_ref()) {
-        let queues = known::queues(policies.queues(settings));
+        let queues = known::queues(policies.queues(settings), report);
         let uses = policies.uses.as_ref();
         let bound = Bound {
             name: "the deadline",
@@ -34,7 +34,7 @@ pub(super) fn of_upstream(
     let Some(timeout) = on(policies.timeout.as_ref()) else {
         return true;
     };
-    let queues = known::queues(policies.queues(settings));
+    let queues = known::queues(policies.queues(settings), report);
     let uses = policies.uses.as_ref();
     let bound = Bound {
         name: "the call's timeout",

@@ -153,6 +153,34 @@ fn nothing_is_said_about_times_that_could_not_be_read() {
     }
 }
 
+/// It will be another value.
+#[test]
+fn nothing_is_said_because_of_a_value_that_is_refused_itself() {
+    for text in [
+        "[upstream.u]\nretry = { backoff = { factor = -1.0 } }\n",
+        "[upstream.u]\nretry = { backoff = { factor = 1e9 } }\n",
+        "[upstream.u]\nretry = 99\n",
+        "[upstream.u]\nretry = 99\nattempt_timeout = '1s'\n",
+        "[upstream.u]\nretry = { longest_wait = '900d', backoff = { constant = '12s' } }\n",
+        "[upstream.u]\nretry = { backoff = { constant = '900d' } }\n",
+        "[upstream.u]\ntimeout = '0s'\n",
+        "[upstream.u]\ntimeout = '0s'\nretry = 3\n",
+        "[upstream.u]\ntimeout = '0s'\nattempt_timeout = '1s'\nretry = 3\n",
+        "[upstream.u]\nattempt_timeout = '900d'\n",
+        "[upstream.u]\nhedge = '900d'\n",
+        "[upstream.u]\ncircuit_breaker = { time_window = '1ns' }\n",
+        "[upstream.u]\ncircuit_breaker = { slow_calls = { duration = '900d', rate = 0.5 } }\n",
+        "[upstream.u]\nrate_limit = { rate = '5/s', wait_at_most = '900d' }\n",
+        "[server.defaults]\nbulkhead = { limit = 1, waiting_room = { places = 1, longest_wait = '900d' } }\n",
+        "[server.defaults]\ndeadline = '0s'\ntimeout = '1s'\n",
+        "[server.defaults]\ndeadline = '1s'\ntimeout = '900d'\n",
+    ] {
+        let wrong = wrong(text);
+        assert_eq!(wrong.len(), 1, "{text}: {wrong:#?}");
+        assert!(wrong[0].contains(" is "), "{text}: {wrong:#?}");
+    }
+}
+
 #[test]
 fn a_breaker_sees_two_timeouts_in_its_window() {
     let upstream = |window: &str| {
