@@ -271,9 +271,10 @@ fn deadline_fits(
     });
 }
 
-/// A copy that would be sent when the first call is over is never sent.
+/// A copy that would be sent when the first call is over is never sent, unless a failure sends it.
 fn hedge_comes(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) {
-    let after = on(policies.hedge.as_ref()).and_then(|hedge| hedge.after.as_ref());
+    let hedge = on(policies.hedge.as_ref()).filter(|hedge| hedge.non_fatal.is_none());
+    let after = hedge.and_then(|hedge| hedge.after.as_ref());
     let Some(after) = after.filter(|after| !report.is_refused(after.span())) else {
         return;
     };

@@ -288,6 +288,8 @@ fn a_hedge_that_never_comes_is_hardly_meant() {
         &upstream("1s", ""),
         "upstream.u.hedge.after sends a copy of a call that has been out for 1s, and each attempt is over after 1s",
     );
+    // A failure sends the copy at once.
+    fine("[upstream.u]\nattempt_timeout = '1s'\nhedge = { after = '1s', non_fatal = [14] }\n");
     let call = "[upstream.u]\nattempt_timeout = false\ntimeout = '2s'\nhedge = '3s'\n";
     warned(
         call,
