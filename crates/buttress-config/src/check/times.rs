@@ -234,14 +234,17 @@ fn attempts_end(policies: &UpstreamSettings, stack: Span, report: &mut Reporter)
     }
 }
 
-/// A timeout that the deadline is always before says nothing. It is said where one of them is the
-/// stack's own.
+/// A timeout that the deadline is always before says nothing. It is said where the timeout stands: a
+/// route that only shortens the deadline of the defaults means what it says.
 fn deadline_fits(
     own: &ServerPolicies,
     policies: &ServerPolicies,
     stack: Span,
     report: &mut Reporter,
 ) {
+    if own.timeout.is_none() {
+        return;
+    }
     let (Some(deadline), Some(timeout)) = (
         on(policies.deadline.as_ref()),
         on(policies.timeout.as_ref()),
@@ -249,14 +252,10 @@ fn deadline_fits(
         return;
     };
     let (deadline, timeout) = (&deadline.at_most, &timeout.headers);
-    let (path, span) = match (&own.timeout, &own.deadline) {
-        (Some(_), _) => place([("timeout", timeout.span())], stack),
-        (None, Some(_)) => place([("deadline", deadline.span())], stack),
-        (None, None) => return,
-    };
     if **deadline >= **timeout {
         return;
     }
+    let (path, span) = place([("timeout", timeout.span())], stack);
     report.below(path, |report| {
         let default = if deadline.is_written() {
             ""
