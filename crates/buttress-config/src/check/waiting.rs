@@ -65,27 +65,23 @@ impl Bound<'_> {
         for queue in &too_long {
             self.too_long(queue, place, report);
         }
-        let together = in_turn(&others);
-        if together < time {
+        // Those that are too long by themselves don't make the others so.
+        if in_turn(&others) < time {
             return too_long.is_empty();
         }
         if let Some(longest) = others.iter().max_by_key(|queue| queue.longest) {
-            self.too_long_together(longest, together, place, report);
+            self.too_long_together(longest, in_turn(queues), place, report);
         }
         false
     }
 
     fn too_long(&self, queue: &Queue<'_>, place: Place<'_>, report: &mut Reporter) {
         let (path, span) = self.place_of(queue, place);
-        let longest = Time(queue.longest);
-        let what = match queue.shared {
-            Some(name) => format!("names {name:?}, in which calls wait for up to {longest}"),
-            None => format!("is {longest}"),
-        };
-        self.report(path, span, what, report);
+        self.report(path, span, is(queue), report);
     }
 
-    /// `longest` is the longest of the queues.
+    /// `longest` is the longest of the queues that are not too long by themselves, and `together` the
+    /// waits in all.
     fn too_long_together(
         &self,
         longest: &Queue<'_>,
@@ -94,13 +90,9 @@ impl Bound<'_> {
         report: &mut Reporter,
     ) {
         let (path, span) = self.place_of(longest, place);
-        let (one, together) = (Time(longest.longest), Time(together));
-        let what = match longest.shared {
-            Some(name) => format!("names {name:?}, in which calls wait for up to {one}"),
-            None => format!("is {one}"),
-        };
+        let (is, together) = (is(longest), Time(together));
         let what =
-            format!("{what}, with which calls wait in all the queues in turn for up to {together}");
+            format!("{is}, with which calls wait in all the queues in turn for up to {together}");
         self.report(path, span, what, report);
     }
 
@@ -122,6 +114,15 @@ impl Bound<'_> {
         let spans = [queue.span, self.time.span()];
         let span = spans.into_iter().find(own);
         (queue.path, span.unwrap_or(stack))
+    }
+}
+
+/// How long calls wait in a queue at most, as it is said where it is used.
+fn is(queue: &Queue<'_>) -> String {
+    let longest = Time(queue.longest);
+    match queue.shared {
+        Some(name) => format!("names {name:?}, in which calls wait for up to {longest}"),
+        None => format!("is {longest}"),
     }
 }
 

@@ -113,6 +113,11 @@ fn queues_in_which_a_request_waits_in_turn_are_together_shorter_than_the_deadlin
     assert_eq!(both.len(), 2, "{both:#?}");
     assert!(both[0].contains("names \"pool\""), "{both:#?}");
     assert!(both[1].contains("longest_wait is 1s"), "{both:#?}");
+    // In all of them, one waits in each.
+    assert!(
+        both[0].ends_with("in all the queues in turn for up to 2s"),
+        "{both:#?}"
+    );
 }
 
 #[test]
