@@ -69,8 +69,7 @@ pub(crate) fn of_upstream(settings: &Settings, policies: &UpstreamSettings) -> W
     let unasked = least(call, unasked).filter(|unasked| Some(*unasked) < headers);
     let whole = timeout.and_then(|timeout| timeout.whole_body.as_deref());
     if let Some(coalesce) = on(policies.coalesce.as_ref()) {
-        let wait = coalesce.body_wait.as_ref();
-        let wait = wait.map_or(BODY_WAIT, |wait| **wait);
+        let wait = coalesce.body_wait();
         return Worst {
             attempts,
             headers: Bound::Others(headers.map(|time| (time.saturating_add(wait), wait))),
@@ -129,7 +128,7 @@ pub(super) fn repeated(settings: &Settings, policies: &UpstreamSettings, after: 
 /// Where failures send the next copy at once, it is waited for also if nobody is out, as long as the
 /// callee asks or as copies are apart.
 fn hedged(hedge: &HedgeSettings, each: Option<Duration>) -> Repeated {
-    let attempts = hedge.attempts.as_ref().map_or(2, |attempts| **attempts);
+    let attempts = hedge.copies();
     let apart = hedge.after.as_ref().map_or(Duration::ZERO, |after| **after);
     let time = each.map(|each| {
         let next = if hedge.non_fatal.is_some() {
@@ -149,9 +148,6 @@ fn hedged(hedge: &HedgeSettings, each: Option<Duration>) -> Repeated {
 
 /// What `Hedge` keeps to, if a callee asks for it.
 const LONGEST_PUSHBACK: Duration = Duration::from_secs(60);
-
-/// The default of `Coalesce`.
-const BODY_WAIT: Duration = Duration::from_secs(1);
 
 fn least(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
     match (one, other) {

@@ -80,4 +80,4 @@ impl CircuitBreakerSettings {
 }
 
 /// The circuit breaker's own default.
-const DEFAULT_WINDOW: Duration = Duration::from_secs(30);
+pub(super) const DEFAULT_WINDOW: Duration = Duration::from_secs(30);

@@ -10,6 +10,8 @@ mod admission;
 mod breaker;
 mod choice;
 mod client;
+#[cfg(test)]
+mod default_tests;
 mod derived;
 mod effective;
 mod key;

@@ -60,8 +60,8 @@ pub(crate) fn longest_wait(retry: &RetrySettings) -> Duration {
     longest.map_or(LONGEST_WAIT, |longest| **longest)
 }
 
-/// The default of `Retry`.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// The default of [`buttress::Retry`].
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 enum Shape {
     Constant(Duration),
@@ -97,7 +97,7 @@ impl Shape {
             base_if_overloaded: overloaded.as_secs_f64(),
             cap: cap.as_secs_f64(),
             grown: 1.0,
-            factor: backoff.factor.as_ref().map_or(2.0, |factor| **factor),
+            factor: backoff.factor.as_ref().map_or(FACTOR, |factor| **factor),
             jitter: backoff
                 .jitter
                 .as_deref()
@@ -139,5 +139,8 @@ impl Shape {
     }
 }
 
+/// The default of [`buttress::Backoff`].
+pub(super) const FACTOR: f64 = 2.0;
+
 /// The default of [`buttress::Backoff`], unless the base is longer.
-const BASE_IF_OVERLOADED: Duration = Duration::from_secs(1);
+pub(super) const BASE_IF_OVERLOADED: Duration = Duration::from_secs(1);
