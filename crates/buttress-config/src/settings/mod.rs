@@ -51,8 +51,8 @@ pub use limit::{
     AimdSettings, AlgorithmSettings, BoundsSettings, Gradient2Settings, LatencyQuantileSettings,
     VegasSettings,
 };
-pub(crate) use matching::similar_method;
 pub use matching::{HeadersWanted, MatchSettings};
+pub(crate) use matching::{in_capitals, similar_method};
 pub use named::Named;
 pub use names::{HeaderName, PolicyName};
 pub(crate) use queues::{Queue, in_turn};
