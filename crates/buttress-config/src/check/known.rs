@@ -43,14 +43,15 @@ pub(super) fn upstream(
         known.timeout = None;
     }
     let retry = known.retry.as_ref();
-    if unread("retry") || unread("hedge") || retry.is_some_and(|retry| !retry_is(retry, report)) {
+    let retry_is_known =
+        !unread("retry") && !unread("hedge") && retry.is_none_or(|retry| retry_is(retry, report));
+    if !retry_is_known {
         known.retry = None;
     }
     let written = upstream.attempt_timeout.as_ref();
     // One that is not written follows from the others.
-    let follows = known.timeout.is_some()
-        && (known.retry.is_some() || known.hedge.is_some())
-        && queues_are(settings, upstream, report);
+    let follows =
+        known.timeout.is_some() && retry_is_known && queues_are(settings, upstream, report);
     if unread("attempt_timeout") || !timeout_is(written, report) || (written.is_none() && !follows)
     {
         known.attempt_timeout = None;

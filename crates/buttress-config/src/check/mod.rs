@@ -3,6 +3,7 @@
 //! Reading finds what is wrong with a field by itself. This finds values that a builder refuses,
 //! and values of which each is fine, and which don't fit together.
 
+mod attempts;
 mod host;
 mod known;
 mod mentions;

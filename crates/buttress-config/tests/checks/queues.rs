@@ -137,6 +137,15 @@ fn queues_before_an_upstream_are_together_shorter_than_the_call() {
     );
 }
 
+#[test]
+fn a_queue_that_is_too_long_hides_nothing() {
+    let wrong = wrong(
+        "[upstream.u]\nretry = 4\nattempt_timeout = '4s'\ncircuit_breaker = { time_window = '7s' }\n\
+         rate_limit = { rate = '5/s', wait_at_most = '10s' }\n",
+    );
+    assert_eq!(wrong.len(), 3, "{wrong:#?}");
+}
+
 /// Something else stands in for it, which nobody wrote.
 #[test]
 fn nothing_is_said_about_a_queue_that_could_not_be_read() {
