@@ -94,6 +94,29 @@ upstream.payments
 }
 
 #[test]
+fn check_says_what_it_makes_of_a_call_of_which_only_the_time_is_said() {
+    let text = "[upstream.a]\ntimeout = '900ms'\n[upstream.b]\ntimeout = '2s'\n";
+    let file = File::new("derived.toml", text);
+    let text = out(&run(&["check", file.path()]));
+    let upstreams = "\
+upstream.a
+  timeout            headers = \"900ms\"
+  retry              false  (calls of less than 1s are made once, unless the file says `retry`)
+  circuit_breaker    by its defaults
+  attempt_timeout    headers = \"900ms\"  (what the call's time leaves each attempt)
+  worst case: 1 attempt, 900ms to the response's headers
+
+upstream.b
+  timeout            headers = \"2s\"
+  retry              by its defaults
+  circuit_breaker    by its defaults
+  attempt_timeout    headers = \"616ms\"  (what the call's time leaves each attempt)
+  worst case: 3 attempts, 2s to the response's headers
+";
+    assert!(text.trim_end().ends_with(upstreams.trim_end()), "{text}");
+}
+
+#[test]
 fn check_reports_problems_and_fails() {
     let file = File::new(
         "bad.toml",

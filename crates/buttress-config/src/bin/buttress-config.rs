@@ -1,6 +1,6 @@
 //! Checks and explains files of resilience policies from a shell.
 
-use buttress_config::explain::{explain, stacks};
+use buttress_config::explain::{explain, method_meant, stacks};
 use buttress_config::{Document, schema};
 use http::{Method, Request, header};
 use lexopt::{Arg, Parser, ValueExt};
@@ -94,18 +94,13 @@ fn load(file: &str) -> Result<Document, Failure> {
 
 /// Methods are told apart by case, in requests as in files.
 fn note_case(method: &Method) {
-    let capital = method.as_str().to_ascii_uppercase();
-    if capital != method.as_str() && USUAL.contains(&capital.as_str()) {
+    if let Some(meant) = method_meant(method) {
         _ = writeln!(
             std::io::stderr().lock(),
-            "methods are case-sensitive: did you mean {capital}?\n"
+            "methods are case-sensitive: did you mean {meant}?\n"
         );
     }
 }
-
-const USUAL: [&str; 9] = [
-    "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "CONNECT", "PATCH", "TRACE",
-];
 
 /// The request that is asked about.
 #[derive(Default)]

@@ -1,9 +1,22 @@
-//! Whether a request can be for a host.
+//! Whether a request can be for a host, and whether one is likely to be.
+//!
+//! Routes compare text, and servers take nearly any: what is like no name can still be sent.
 
 use std::net::Ipv6Addr;
 
-/// Why it is none that a request can be for.
-pub(super) fn check(host: &str) -> Result<(), &'static str> {
+/// Why it is none that a request can be for: a header that says something else is not looked at.
+pub(super) fn can_be_sent(host: &str) -> Result<(), &'static str> {
+    if host.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t')) {
+        Ok(())
+    } else {
+        Err(
+            "a request's host has no letters beyond ASCII (\"xn--…\" stands for them) and no control characters",
+        )
+    }
+}
+
+/// Why it is none that clients send.
+pub(super) fn is_usual(host: &str) -> Result<(), &'static str> {
     let (name, port) = split(host);
     if port.is_some_and(|port| port.parse::<u16>().is_err() || port.starts_with('+')) {
         return Err("what follows the colon is a port, from 0 to 65535");

@@ -3,11 +3,10 @@
 //! Reading finds what is wrong with a field by itself. This finds values that a builder refuses,
 //! and values of which each is fine, and which don't fit together.
 
-mod backoff;
+mod attempts;
 mod host;
 mod known;
 mod mentions;
-mod queues;
 mod ranges;
 mod routes;
 mod shared;
@@ -16,12 +15,11 @@ mod together;
 mod waiting;
 mod worst;
 
-pub(crate) use backoff::waits_between_attempts;
 pub(crate) use worst::{Bound, Worst, of_server, of_upstream};
 
 use crate::problem::Reporter;
-use crate::settings::{Settings, SharedPolicies};
-use crate::source::{At, Node};
+use crate::settings::Settings;
+use crate::source::Node;
 use mentions::Mentions;
 
 /// Reports everything that does not fit. `root` is the file's tree, and `broken` its text if the
@@ -32,16 +30,4 @@ pub(crate) fn check(settings: &Settings, root: &Node, broken: Option<&str>, repo
     routes::check(settings, report);
     shared::check(settings, &Mentions::of(root, broken), report);
     times::check(settings, report);
-}
-
-/// The shared policies that are used by these names, with the names.
-pub(crate) fn used<'a>(
-    settings: &'a Settings,
-    names: Option<&'a At<Vec<At<String>>>>,
-) -> impl Iterator<Item = (&'a str, &'a At<SharedPolicies>)> {
-    let names = names.into_iter().flat_map(|names| names.iter());
-    names.filter_map(|name| {
-        let shared = settings.policy.as_ref()?.get(name)?;
-        Some((name.as_str(), shared))
-    })
 }

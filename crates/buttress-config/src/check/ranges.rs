@@ -143,6 +143,7 @@ fn one<T: Setting + Clone>(
         let Err(error) = build(&settings) else { return };
         let found = settings.find(error.field());
         let (path, span) = found.unwrap_or_else(|| (String::new(), policy.span()));
+        report.refuse(span);
         report.field(name, |report| {
             report.below(&path, |report| {
                 let what = if path.is_empty() {

@@ -91,10 +91,12 @@ fn contradictions(matching: &At<MatchSettings>, report: &mut Reporter) {
     if let Some(path) = &matching.path {
         of_path(path, report);
     }
-    if let Some(host) = &matching.host
-        && let Err(why) = host::check(host)
-    {
-        never(report, "host", host.span(), why);
+    if let Some(host) = &matching.host {
+        if let Err(why) = host::can_be_sent(host) {
+            never(report, "host", host.span(), why);
+        } else if let Err(why) = host::is_usual(host) {
+            hardly(report, "host", host.span(), why);
+        }
     }
     if let Some(methods) = &matching.method {
         of_methods(methods, report);

@@ -1,7 +1,6 @@
 //! Policies with names: that all names are known, and that all are used.
 
 use super::mentions::Mentions;
-use super::used;
 use crate::problem::Reporter;
 use crate::settings::Settings;
 use crate::source::At;
@@ -47,7 +46,7 @@ pub(super) fn check(settings: &Settings, mentions: &Mentions<'_>, report: &mut R
         report.field("upstream", |report| {
             report.field(name, |report| {
                 names.look_at(upstream.uses.as_ref(), report);
-                for (name, shared) in used(settings, upstream.uses.as_ref()) {
+                for (name, shared) in settings.used(upstream.uses.as_ref()) {
                     if shared.fair_share.is_some() {
                         let span = upstream.uses.as_ref().map_or(upstream.span(), At::span);
                         report.field("use", |report| {

@@ -1,14 +1,12 @@
 //! Times that don't fit into each other.
 
-use super::backoff::{After, waits_between_attempts};
-use super::worst::repeated;
-use super::{known, queues, waiting};
+use super::attempts::{self, Queues};
+use super::{known, waiting};
 use crate::problem::Reporter;
 use crate::settings::{
-    BackoffSettings, RetrySettings, ServerPolicies, Settings, Switch, Time, TimeoutSettings,
-    UpstreamSettings,
+    ServerPolicies, Settings, Time, TimeoutSettings, UpstreamSettings, in_turn, on,
 };
-use crate::source::{At, Span};
+use crate::source::Span;
 
 pub(super) fn check(settings: &Settings, report: &mut Reporter) {
     let mut defaults = ServerPolicies::standard();
@@ -38,174 +36,38 @@ pub(super) fn check(settings: &Settings, report: &mut Reporter) {
         .iter()
         .flat_map(|upstreams| upstreams.iter())
     {
-        let policies = known::upstream(upstream, report);
+        let policies = known::upstream(settings, upstream, report);
         report.field("upstream", |report| {
             report.field(name, |report| {
                 let span = upstream.span();
                 let queues_fit = waiting::of_upstream(settings, &policies, span, report);
-                attempt_fits(&policies, span, report);
-                let attempts_fit = attempts_fit(&policies, span, report);
-                // What is too long by itself is so with all waits as well.
-                if attempts_fit && queues_fit {
-                    waits_fit(settings, &policies, span, report);
+                let queues = Queues {
+                    fit: queues_fit,
+                    are_known: known::queues_are(settings, upstream, report),
+                };
+                if attempts::check(settings, &policies, queues, span, report) {
+                    window_fits(&policies, span, report);
+                    if queues.are_known {
+                        slow_calls_come(settings, &policies, span, report);
+                    }
                 }
-                window_fits(&policies, span, report);
-                attempts_end(&policies, span, report);
                 hedge_comes(&policies, span, report);
             });
         });
     }
 }
 
-fn attempt_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) {
-    let (Some(call), Some(each)) = (
-        on(policies.timeout.as_ref()),
-        on(policies.attempt_timeout.as_ref()),
-    ) else {
-        return;
-    };
-    if *each.headers <= *call.headers {
-        return;
-    }
-    let (path, span) = place(
-        [
-            ("attempt_timeout", each.headers.span()),
-            ("timeout", call.headers.span()),
-        ],
-        stack,
-    );
-    report.below(path, |report| {
-        let (each, call) = (Time(*each.headers), Time(*call.headers));
-        let what = format!("lets an attempt take {each}, which is longer than the whole call");
-        report.error(span, what).must_be(format!("{call} at most"));
-    });
-}
-
-/// Attempts for which there is never time.
-fn attempts_fit(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) -> bool {
-    let Some((call, each, retry)) = retried(policies) else {
-        return true;
-    };
-    let (attempts, work) = (retry.attempts(), *each.headers);
-    let waits = waits_between_attempts(retry);
-    let time = work.saturating_mul(attempts).saturating_add(waits);
-    if time <= *call.headers {
-        return true;
-    }
-    let (path, span) = where_attempts_are(retry, each, call, stack);
-    report.below(path, |report| {
-        let (work, time, waits) = (Time(work), Time(time), Time(waits));
-        let call = Time(*call.headers);
-        let what = if each.headers.is_written() {
-            let unsaid = if retry.attempts.is_none() {
-                format!(" ({attempts} attempts are the default, and `retry` says another number)")
-            } else {
-                String::new()
-            };
-            format!(
-                "lets {attempts} attempts of {work} and the waits between them take {time}, which is longer than the whole call: it may take {call}{unsaid}"
-            )
-        } else {
-            // As long as there is time for them, an attempt that nothing is said of takes no longer.
-            format!(
-                "leaves no time for {attempts} attempts: the waits between them take up to {waits}, and the whole call {call}, so there must be fewer, or a shorter `backoff`"
-            )
-        };
-        report.error(span, what);
-    });
-    false
-}
-
-/// Attempts for which there is no time after waits that the file asks for, in queues or after an
-/// overload. That is a warning: a short call may be worth more than its last attempt. And that the
-/// waits after an overload are a second by default is not held against a file that does not speak of
-/// them; they are a part of the worst case that is shown.
-fn waits_fit(settings: &Settings, policies: &UpstreamSettings, stack: Span, report: &mut Reporter) {
-    let Some((call, each, retry)) = retried(policies) else {
-        return;
-    };
-    let written = |backoff: &At<BackoffSettings>| backoff.base_if_overloaded.is_some();
-    let after = if retry.backoff.as_ref().is_some_and(written) {
-        After::Anything
-    } else {
-        After::Failures
-    };
-    let time = repeated(settings, policies, after).unasked;
-    let Some(time) = time.filter(|time| *time > *call.headers) else {
-        return;
-    };
-    let queues = queues::in_turn(&queues::of_upstream(settings, policies));
-    let mut with = Vec::new();
-    if after == After::Anything {
-        with.push("the waits after an overload".to_owned());
-    }
-    if !queues.is_zero() {
-        with.push(format!("up to {} in queues before each", Time(queues)));
-    }
-    let (path, span) = where_attempts_are(retry, each, call, stack);
-    report.below(path, |report| {
-        let (with, attempts) = (with.join(" and "), retry.attempts());
-        let (time, call) = (Time(time), Time(*call.headers));
-        let what = format!(
-            "lets {attempts} attempts, with {with}, take {time}, which is longer than the whole call: it may take {call}, and then ends the last of them"
-        );
-        report.warning(span, what);
-    });
-}
-
-/// The times of calls that are tried again.
-fn retried(
-    policies: &UpstreamSettings,
-) -> Option<(&TimeoutSettings, &TimeoutSettings, &RetrySettings)> {
-    let call = on(policies.timeout.as_ref())?;
-    let each = on(policies.attempt_timeout.as_ref())?;
-    Some((call, each, on(policies.retry.as_ref())?))
-}
-
-/// The settings by which attempts take as long as they do.
-fn where_attempts_are(
-    retry: &RetrySettings,
-    each: &TimeoutSettings,
-    call: &TimeoutSettings,
-    stack: Span,
-) -> (&'static str, Span) {
-    let attempts = retry.attempts.as_ref();
-    let backoff = retry.backoff.as_ref();
-    let places = [
-        ("retry.attempts", attempts.map(At::span).unwrap_or_default()),
-        ("attempt_timeout", each.headers.span()),
-        ("timeout", call.headers.span()),
-        ("retry", backoff.map(At::span).unwrap_or_default()),
-    ];
-    place(places, stack)
-}
-
-/// Without a bound on each, the first attempt that hangs is the last.
-fn attempts_end(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) {
-    let Some(retry) = on(policies.retry.as_ref()) else {
-        return;
-    };
-    let each = policies.attempt_timeout.as_ref();
-    let Some(each) = each.filter(|each| each.on().is_none()) else {
-        return;
-    };
-    if retry.attempts() > 1 {
-        let (path, span) = place([("attempt_timeout", each.span())], stack);
-        report.below(path, |report| {
-            let what = "leaves an attempt that hangs all the time that the call has, so that it is never retried";
-            report.warning(span, what);
-        });
-    }
-}
-
-/// A timeout that the deadline is always before says nothing. It is said where one of them is the
-/// stack's own.
+/// A timeout that the deadline is always before says nothing. It is said where the timeout stands: a
+/// route that only shortens the deadline of the defaults means what it says.
 fn deadline_fits(
     own: &ServerPolicies,
     policies: &ServerPolicies,
     stack: Span,
     report: &mut Reporter,
 ) {
+    if own.timeout.is_none() {
+        return;
+    }
     let (Some(deadline), Some(timeout)) = (
         on(policies.deadline.as_ref()),
         on(policies.timeout.as_ref()),
@@ -213,14 +75,10 @@ fn deadline_fits(
         return;
     };
     let (deadline, timeout) = (&deadline.at_most, &timeout.headers);
-    let (path, span) = match (&own.timeout, &own.deadline) {
-        (Some(_), _) => place([("timeout", timeout.span())], stack),
-        (None, Some(_)) => place([("deadline", deadline.span())], stack),
-        (None, None) => return,
-    };
     if **deadline >= **timeout {
         return;
     }
+    let (path, span) = place([("timeout", timeout.span())], stack);
     report.below(path, |report| {
         let default = if deadline.is_written() {
             ""
@@ -235,9 +93,11 @@ fn deadline_fits(
     });
 }
 
-/// A copy that would be sent when the first call is over is never sent.
+/// A copy that would be sent when the first call is over is never sent, unless a failure sends it.
 fn hedge_comes(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) {
-    let Some(after) = on(policies.hedge.as_ref()).and_then(|hedge| hedge.after.as_ref()) else {
+    let hedge = on(policies.hedge.as_ref()).filter(|hedge| hedge.non_fatal.is_none());
+    let after = hedge.and_then(|hedge| hedge.after.as_ref());
+    let Some(after) = after.filter(|after| !report.is_refused(after.span())) else {
         return;
     };
     let each = on(policies.attempt_timeout.as_ref()).map(|each| ("attempt", each));
@@ -264,8 +124,11 @@ fn window_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) 
     let Some(breaker) = on(policies.circuit_breaker.as_ref()) else {
         return;
     };
-    let timeout = on(policies.attempt_timeout.as_ref()).map(|each| ("attempt_timeout", each));
-    let timeout = timeout.or_else(|| on(policies.timeout.as_ref()).map(|call| ("timeout", call)));
+    let Some(attempt) = &policies.attempt_timeout else {
+        return;
+    };
+    let each = attempt.on().map(|each| ("attempt_timeout", each));
+    let timeout = each.or_else(|| on(policies.timeout.as_ref()).map(|call| ("timeout", call)));
     let Some((name, timeout)) = timeout else {
         return;
     };
@@ -273,31 +136,78 @@ fn window_fits(policies: &UpstreamSettings, stack: Span, report: &mut Reporter) 
         return;
     };
     let two = timeout.headers.saturating_mul(2);
-    if window < two {
-        let (path, span) = place(
-            [
-                ("circuit_breaker.time_window", window_span),
-                (name, timeout.headers.span()),
-            ],
-            stack,
+    if window >= two {
+        return;
+    }
+    let (path, span) = place(
+        [
+            ("circuit_breaker.time_window", window_span),
+            (name, timeout.headers.span()),
+        ],
+        stack,
+    );
+    report.below(path, |report| {
+        let unsaid = each.map_or("", |(_, each)| unsaid(each));
+        let what = format!(
+            "makes the breaker's window of {} shorter than two timeouts of {}{unsaid}",
+            Time(window),
+            Time(*timeout.headers)
         );
-        report.below(path, |report| {
-            let what = format!(
-                "makes the breaker's window of {} shorter than two timeouts of {}",
-                Time(window),
-                Time(*timeout.headers)
-            );
-            report.error(span, what);
-        });
+        let problem = report.error(span, what);
+        if !unsaid.is_empty() {
+            let (two, half) = (Time(two), Time(window / 2));
+            problem.must_be(format!(
+                "{two} at least, unless an `attempt_timeout` of {half} at most is written"
+            ));
+        }
+    });
+}
+
+/// Where an attempt's time is from that is not written.
+fn unsaid(each: &TimeoutSettings) -> &'static str {
+    if each.headers.is_written() {
+        ""
+    } else if each.is_derived() {
+        ", which is what the call's time leaves each attempt"
+    } else {
+        ", which is the default of `attempt_timeout`"
     }
 }
 
-/// The first of the places that are written in this stack.
-fn place<const N: usize>(places: [(&'static str, Span); N], stack: Span) -> (&'static str, Span) {
-    let written = places.into_iter().find(|(_, span)| span.end() > 0);
-    written.unwrap_or(("", stack))
+/// A slow call that is over before it is slow is none. Its body may take longer, so this may be meant.
+fn slow_calls_come(
+    settings: &Settings,
+    policies: &UpstreamSettings,
+    stack: Span,
+    report: &mut Reporter,
+) {
+    let breaker = on(policies.circuit_breaker.as_ref());
+    let slow = breaker.and_then(|breaker| breaker.slow_calls.as_ref());
+    let (Some(slow), Some(each)) = (slow, on(policies.attempt_timeout.as_ref())) else {
+        return;
+    };
+    let queues = in_turn(&policies.queues(settings));
+    let time = each.headers.saturating_add(queues);
+    if *slow.duration < time {
+        return;
+    }
+    let places = [("circuit_breaker.slow_calls.duration", slow.duration.span())];
+    let (path, span) = place(places, stack);
+    report.below(path, |report| {
+        let (duration, unsaid) = (Time(*slow.duration), unsaid(each));
+        let each = Time(*each.headers);
+        let what = format!(
+            "is {duration}, and an attempt without an answer is over after {each}{unsaid}: none can be that slow unless its body takes long"
+        );
+        report.warning(span, what);
+    });
 }
 
-fn on<T>(policy: Option<&At<Switch<T>>>) -> Option<&T> {
-    policy?.on()
+/// The first of the places that are written in this stack.
+pub(super) fn place<const N: usize>(
+    places: [(&'static str, Span); N],
+    stack: Span,
+) -> (&'static str, Span) {
+    let written = places.into_iter().find(|(_, span)| span.end() > 0);
+    written.unwrap_or(("", stack))
 }

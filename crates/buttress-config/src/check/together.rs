@@ -2,8 +2,8 @@
 
 use crate::problem::Reporter;
 use crate::settings::{
-    BackoffSettings, BudgetSettings, BulkheadSettings, KeySettings, ServerPolicies, Settings,
-    SharedPolicies, Switch, UpstreamSettings,
+    BackoffSettings, BudgetSettings, BulkheadSettings, Fields, KeySettings, ServerPolicies,
+    Settings, SharedPolicies, Switch, UpstreamSettings, on,
 };
 use crate::source::{At, Span};
 
@@ -54,7 +54,9 @@ fn of_server(policies: &ServerPolicies, report: &mut Reporter) {
 }
 
 fn of_shared(policies: &At<SharedPolicies>, report: &mut Reporter) {
-    if **policies == SharedPolicies::default() {
+    let mut names = SharedPolicies::names().iter();
+    let unread = names.any(|name| report.is_unread(policies.span(), name));
+    if **policies == SharedPolicies::default() && !unread {
         report.error(policies.span(), "has no policy that could be shared");
     }
     if let Some(limit) = &policies.rate_limit {
@@ -186,8 +188,4 @@ fn excluded<const N: usize>(others: [(&str, Option<Span>); N], by: &str, report:
             });
         }
     }
-}
-
-fn on<T>(policy: Option<&At<Switch<T>>>) -> Option<&T> {
-    policy?.on()
 }

@@ -1,8 +1,8 @@
 //! Waits in queues that leave no time for the work.
 
-use super::queues::{self, Queue};
+use super::known;
 use crate::problem::Reporter;
-use crate::settings::{ServerPolicies, Settings, Switch, Time, UpstreamSettings};
+use crate::settings::{Queue, ServerPolicies, Settings, Time, UpstreamSettings, in_turn, on};
 use crate::source::{At, Span};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub(super) fn of_server(
     report: &mut Reporter,
 ) {
     if let Some(deadline) = on(policies.deadline.as_ref()) {
-        let queues = queues::of_server(settings, policies);
+        let queues = known::queues(policies.queues(settings), report);
         let uses = policies.uses.as_ref();
         let bound = Bound {
             name: "the deadline",
@@ -34,7 +34,7 @@ pub(super) fn of_upstream(
     let Some(timeout) = on(policies.timeout.as_ref()) else {
         return true;
     };
-    let queues = queues::of_upstream(settings, policies);
+    let queues = known::queues(policies.queues(settings), report);
     let uses = policies.uses.as_ref();
     let bound = Bound {
         name: "the call's timeout",
@@ -65,27 +65,23 @@ impl Bound<'_> {
         for queue in &too_long {
             self.too_long(queue, place, report);
         }
-        let together = queues::in_turn(&others);
-        if together < time {
+        // Those that are too long by themselves don't make the others so.
+        if in_turn(&others) < time {
             return too_long.is_empty();
         }
         if let Some(longest) = others.iter().max_by_key(|queue| queue.longest) {
-            self.too_long_together(longest, together, place, report);
+            self.too_long_together(longest, in_turn(queues), place, report);
         }
         false
     }
 
     fn too_long(&self, queue: &Queue<'_>, place: Place<'_>, report: &mut Reporter) {
         let (path, span) = self.place_of(queue, place);
-        let longest = Time(queue.longest);
-        let what = match queue.shared {
-            Some(name) => format!("names {name:?}, in which calls wait for up to {longest}"),
-            None => format!("is {longest}"),
-        };
-        self.report(path, span, what, report);
+        self.report(path, span, is(queue), report);
     }
 
-    /// `longest` is the longest of the queues.
+    /// `longest` is the longest of the queues that are not too long by themselves, and `together` the
+    /// waits in all.
     fn too_long_together(
         &self,
         longest: &Queue<'_>,
@@ -94,13 +90,9 @@ impl Bound<'_> {
         report: &mut Reporter,
     ) {
         let (path, span) = self.place_of(longest, place);
-        let (one, together) = (Time(longest.longest), Time(together));
-        let what = match longest.shared {
-            Some(name) => format!("names {name:?}, in which calls wait for up to {one}"),
-            None => format!("is {one}"),
-        };
+        let (is, together) = (is(longest), Time(together));
         let what =
-            format!("{what}, with which calls wait in all the queues in turn for up to {together}");
+            format!("{is}, with which calls wait in all the queues in turn for up to {together}");
         self.report(path, span, what, report);
     }
 
@@ -125,11 +117,16 @@ impl Bound<'_> {
     }
 }
 
+/// How long calls wait in a queue at most, as it is said where it is used.
+fn is(queue: &Queue<'_>) -> String {
+    let longest = Time(queue.longest);
+    match queue.shared {
+        Some(name) => format!("names {name:?}, in which calls wait for up to {longest}"),
+        None => format!("is {longest}"),
+    }
+}
+
 /// TOML's spans of tables end with their header, so what stands in one is found behind its start.
 fn within(span: Span, stack: Span) -> bool {
     span.end() > 0 && span.start() >= stack.start()
-}
-
-fn on<T>(policy: Option<&At<Switch<T>>>) -> Option<&T> {
-    policy?.on()
 }

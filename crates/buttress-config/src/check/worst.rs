@@ -4,10 +4,10 @@
 //! is not called yet) to the headers of the response, but for the few milliseconds that timers are
 //! late.
 
-use super::backoff::{After, longest_wait, waits};
-use super::queues;
-use crate::settings::{HedgeSettings, ServerPolicies, Settings, Switch, UpstreamSettings};
-use crate::source::At;
+use crate::settings::{
+    After, HedgeSettings, ServerPolicies, Settings, UpstreamSettings, in_turn, longest_wait, on,
+    waits,
+};
 use std::time::Duration;
 
 /// The worst case of a call.
@@ -40,7 +40,7 @@ pub(crate) enum Bound {
 pub(crate) fn of_server(settings: &Settings, policies: &ServerPolicies) -> Worst {
     let deadline = on(policies.deadline.as_ref()).map(|deadline| *deadline.at_most);
     let timeout = on(policies.timeout.as_ref());
-    let waits = queues::in_turn(&queues::of_server(settings, policies));
+    let waits = in_turn(&policies.queues(settings));
     let work = timeout.map(|timeout| timeout.headers.saturating_add(waits));
     // The deadline ends the call in the queues as well. The body, it does not.
     let waits = deadline.map_or(waits, |deadline| deadline.min(waits));
@@ -69,8 +69,7 @@ pub(crate) fn of_upstream(settings: &Settings, policies: &UpstreamSettings) -> W
     let unasked = least(call, unasked).filter(|unasked| Some(*unasked) < headers);
     let whole = timeout.and_then(|timeout| timeout.whole_body.as_deref());
     if let Some(coalesce) = on(policies.coalesce.as_ref()) {
-        let wait = coalesce.body_wait.as_ref();
-        let wait = wait.map_or(BODY_WAIT, |wait| **wait);
+        let wait = coalesce.body_wait();
         return Worst {
             attempts,
             headers: Bound::Others(headers.map(|time| (time.saturating_add(wait), wait))),
@@ -98,7 +97,7 @@ pub(super) struct Repeated {
 }
 
 pub(super) fn repeated(settings: &Settings, policies: &UpstreamSettings, after: After) -> Repeated {
-    let queues = queues::in_turn(&queues::of_upstream(settings, policies));
+    let queues = in_turn(&policies.queues(settings));
     let each = on(policies.attempt_timeout.as_ref());
     let each = each.map(|each| each.headers.saturating_add(queues));
     if let Some(hedge) = on(policies.hedge.as_ref()) {
@@ -129,7 +128,7 @@ pub(super) fn repeated(settings: &Settings, policies: &UpstreamSettings, after: 
 /// Where failures send the next copy at once, it is waited for also if nobody is out, as long as the
 /// callee asks or as copies are apart.
 fn hedged(hedge: &HedgeSettings, each: Option<Duration>) -> Repeated {
-    let attempts = hedge.attempts.as_ref().map_or(2, |attempts| **attempts);
+    let attempts = hedge.copies();
     let apart = hedge.after.as_ref().map_or(Duration::ZERO, |after| **after);
     let time = each.map(|each| {
         let next = if hedge.non_fatal.is_some() {
@@ -150,16 +149,9 @@ fn hedged(hedge: &HedgeSettings, each: Option<Duration>) -> Repeated {
 /// What `Hedge` keeps to, if a callee asks for it.
 const LONGEST_PUSHBACK: Duration = Duration::from_secs(60);
 
-/// The default of `Coalesce`.
-const BODY_WAIT: Duration = Duration::from_secs(1);
-
 fn least(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
     }
-}
-
-fn on<T>(policy: Option<&At<Switch<T>>>) -> Option<&T> {
-    policy?.on()
 }

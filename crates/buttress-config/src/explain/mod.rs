@@ -4,5 +4,5 @@
 mod request;
 mod stack;
 
-pub use request::explain;
+pub use request::{explain, method_meant};
 pub use stack::stacks;

@@ -1,8 +1,23 @@
 use super::stack::{matching, of_server};
 use crate::routes::{Routes, TemplateError, WhyNot};
-use crate::settings::Settings;
-use http::Request;
+use crate::settings::{Settings, in_capitals};
+use http::{Method, Request};
 use std::fmt::Write;
+
+/// What was probably meant by a method that no request has because of its small letters, as in `get`.
+/// Methods are told apart by case, and a method of one's own may be in any.
+///
+/// ```
+/// use buttress_config::explain::method_meant;
+/// use http::Method;
+///
+/// assert_eq!(method_meant(&Method::from_bytes(b"get").unwrap()), Some("GET"));
+/// assert_eq!(method_meant(&Method::GET), None);
+/// assert_eq!(method_meant(&Method::from_bytes(b"purge").unwrap()), None);
+/// ```
+pub fn method_meant(method: &Method) -> Option<&'static str> {
+    in_capitals(method)
+}
 
 /// Which rule applies to `request`, and why: what each rule has to say to it, and the stack that the
 /// request meets.

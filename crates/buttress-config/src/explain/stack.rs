@@ -1,6 +1,7 @@
-use crate::check::{self, Bound, Worst, used};
+use crate::check::{self, Bound, Worst};
 use crate::settings::{
-    MatchSettings, ServerPolicies, Settings, SharedPolicies, Time, UpstreamSettings, inline,
+    MatchSettings, SHORTEST_RETRIED, ServerPolicies, Settings, SharedPolicies, Time,
+    TimeoutSettings, UpstreamSettings, inline, on,
 };
 use crate::source::At;
 use serde_json::{Map, Value};
@@ -110,7 +111,7 @@ const CLIENT: [&str; 14] = [
 
 pub(super) fn of_server(text: &mut String, settings: &Settings, policies: &ServerPolicies) {
     let uses = policies.uses.as_ref();
-    let rows = rows(text, settings, &SERVER, &policies.to_json(), uses);
+    let rows = rows(text, settings, &SERVER, &policies.to_json(), uses, |_| None);
     worst(text, &check::of_server(settings, policies));
     if rows == 0 {
         _ = writeln!(text, "  nothing protects it");
@@ -120,9 +121,26 @@ pub(super) fn of_server(text: &mut String, settings: &Settings, policies: &Serve
 
 pub(super) fn of_upstream(text: &mut String, settings: &Settings, policies: &UpstreamSettings) {
     let uses = policies.uses.as_ref();
-    rows(text, settings, &CLIENT, &policies.to_json(), uses);
+    let note = |kind: &str| Some(note(kind, policies));
+    rows(text, settings, &CLIENT, &policies.to_json(), uses, note);
     worst(text, &check::of_upstream(settings, policies));
     text.push('\n');
+}
+
+/// What is said of a policy of an upstream that follows from what is said of others.
+fn note(kind: &str, policies: &UpstreamSettings) -> String {
+    let attempt = on(policies.attempt_timeout.as_ref());
+    let retry = policies.retry.as_ref();
+    match kind {
+        "retry" if retry.is_some_and(|retry| retry.on().is_none() && !retry.is_written()) => {
+            let shortest = Time(SHORTEST_RETRIED);
+            format!("  (calls of less than {shortest} are made once, unless the file says `retry`)")
+        }
+        "attempt_timeout" if attempt.is_some_and(TimeoutSettings::is_derived) => {
+            "  (what the call's time leaves each attempt)".to_owned()
+        }
+        _ => String::new(),
+    }
 }
 
 fn worst(text: &mut String, worst: &Worst) {
@@ -166,13 +184,15 @@ fn of_others(text: &mut String, alone: Option<(Duration, Duration)>) -> std::fmt
     )
 }
 
-/// A line for each policy; returns how many.
+/// A line for each policy; returns how many. Where there are notes, those that are off are shown as well:
+/// what the standard would put in the place of one that is left out is another stack.
 fn rows(
     text: &mut String,
     settings: &Settings,
     order: &[&str],
     policies: &Value,
     uses: Option<&At<Vec<At<String>>>>,
+    note: impl Fn(&str) -> Option<String>,
 ) -> usize {
     let mut count = 0;
     let mut row = |kind: &str, from: &str, settings: &Value| {
@@ -186,14 +206,16 @@ fn rows(
         count += 1;
     };
     for kind in order {
-        for (name, shared) in used(settings, uses) {
+        for (name, shared) in settings.used(uses) {
             if let Some(settings) = shared_json(shared).get(*kind) {
                 row(kind, &format!("  (shared: policy.{name})"), settings);
             }
         }
+        let note = note(kind);
         match policies.get(kind) {
-            None | Some(Value::Bool(false)) => {}
-            Some(settings) => row(kind, "", settings),
+            None => {}
+            Some(Value::Bool(false)) if note.is_none() => {}
+            Some(settings) => row(kind, &note.unwrap_or_default(), settings),
         }
     }
     count

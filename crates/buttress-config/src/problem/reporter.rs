@@ -17,6 +17,8 @@ pub(crate) struct Reporter {
     numbers: HashMap<Span, usize>,
     /// The fields that are there and could not be read, by their tables.
     unread: HashSet<(Span, &'static str)>,
+    /// Where values stand that were refused by themselves.
+    refused: HashSet<Span>,
     /// Whether the syntax is wrong, so that fields without a value may have one.
     broken: bool,
 }
@@ -94,6 +96,18 @@ impl Reporter {
     /// Whether what that field says is not known, so that nothing can be said against it.
     pub(crate) fn is_unread(&self, table: Span, name: &'static str) -> bool {
         self.unread.contains(&(table, name))
+    }
+
+    /// What stands there was refused, and will be another value.
+    pub(crate) fn refuse(&mut self, value: Span) {
+        if value.end() > 0 {
+            self.refused.insert(value);
+        }
+    }
+
+    /// Whether what stands there was refused, so that nothing can be said against others because of it.
+    pub(crate) fn is_refused(&self, value: Span) -> bool {
+        self.refused.contains(&value)
     }
 
     /// The name that was probably meant, as long as problems are shown. To look for it takes long.

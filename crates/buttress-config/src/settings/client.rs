@@ -51,3 +51,14 @@ choices! {
         Header(HeaderName) = "header",
     }
 }
+
+impl CoalesceSettings {
+    /// How long the end of an answer is waited for.
+    pub(crate) fn body_wait(&self) -> Duration {
+        let wait = self.body_wait.as_ref();
+        wait.map_or(Self::BODY_WAIT, |wait| **wait)
+    }
+
+    /// The default of [`buttress::Coalesce`].
+    pub(super) const BODY_WAIT: Duration = Duration::from_secs(1);
+}

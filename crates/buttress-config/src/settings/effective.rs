@@ -1,7 +1,5 @@
 use super::root::{RouteSettings, ServerPolicies, Settings, UpstreamSettings};
-use super::scalar::Switch;
-use super::{CircuitBreakerSettings, RetrySettings, TimeoutSettings};
-use crate::check::waits_between_attempts;
+use super::{CircuitBreakerSettings, SharedPolicies};
 use crate::routes::Match;
 use crate::source::{At, Span};
 use std::time::Duration;
@@ -39,66 +37,33 @@ impl Settings {
         route.policies.or(&self.defaults())
     }
 
-    /// The policies of an upstream [as they apply](UpstreamSettings::effective).
+    /// The policies of an upstream as they apply: its own, and what it does not say by [the
+    /// standard](UpstreamSettings::standard). Where it does not say `attempt_timeout`, the standard makes
+    /// room for what it does say:
+    ///
+    /// - A call that may take less than a second is made once, unless it says `retry`.
+    /// - Each of several attempts takes at most what the call's timeout leaves it, if that is less than
+    ///   2.5 s: the timeout, less the waits between the attempts and those in queues before each, through
+    ///   their number. A file that leaves them less than 100 ms is refused. One alone has the call's time.
+    ///
+    /// The waits after an overload are counted if the file speaks of them (`base_if_overloaded`).
     pub fn effective_upstream(&self, name: &str) -> Option<UpstreamSettings> {
         let upstream = self.upstream.as_ref()?.get(name)?;
-        Some(upstream.effective())
+        Some(upstream.effective(self))
+    }
+
+    /// The shared policies that are used by these names, with the names.
+    pub(crate) fn used<'a>(
+        &'a self,
+        names: Option<&'a At<Vec<At<String>>>>,
+    ) -> impl Iterator<Item = (&'a str, &'a At<SharedPolicies>)> {
+        let names = names.into_iter().flat_map(|names| names.iter());
+        names.filter_map(|name| {
+            let shared = self.policy.as_ref()?.get(name)?;
+            Some((name.as_str(), shared))
+        })
     }
 }
-
-impl UpstreamSettings {
-    /// These policies, and what they don't say by [the standard](Self::standard). Where they don't
-    /// say `attempt_timeout`, the standard makes room for what they do say:
-    ///
-    /// - A call that may take less than a second is made once, unless they say `retry`.
-    /// - An attempt takes at most what the call's timeout leaves each of them, if that is less than
-    ///   2.5 s: the timeout, less the waits between the attempts, through their number. Nor does it
-    ///   take longer than half of the circuit breaker's time window.
-    pub fn effective(&self) -> Self {
-        let mut both = self.or(&Self::standard());
-        if self.attempt_timeout.is_some() {
-            return both;
-        }
-        let call = both.timeout.as_deref().and_then(Switch::on);
-        let call = call.map(|call| *call.headers);
-        if self.retry.is_none() && call.is_some_and(|call| call < SHORTEST_RETRIED) {
-            both.retry = None;
-        }
-        let share = call.map(|call| both.share_of(call));
-        let breaker = both.circuit_breaker.as_deref().and_then(Switch::on);
-        let window = breaker.and_then(CircuitBreakerSettings::window_of_rates);
-        let half = window.map(|(window, _)| window / 2);
-        let each = [share, half].into_iter().flatten().min();
-        if let Some(each) = each.filter(|each| *each < Self::STANDARD_ATTEMPT) {
-            both.attempt_timeout = Some(At::new(Switch::On(TimeoutSettings::new(each))));
-        }
-        both
-    }
-
-    /// What each attempt has of a call's time. If the waits between them leave nothing, it is what it
-    /// would be without those; such a file is refused for the waits.
-    fn share_of(&self, call: Duration) -> Duration {
-        let retry = self.retry.as_deref().and_then(Switch::on);
-        let attempts = retry.map_or(1, RetrySettings::attempts);
-        if attempts <= 1 {
-            return call;
-        }
-        let waits = retry.map_or(Duration::ZERO, waits_between_attempts);
-        let in_milliseconds = |time: Duration| {
-            let whole = (time / attempts).as_millis();
-            Duration::from_millis(u64::try_from(whole).unwrap_or(u64::MAX))
-        };
-        let share = in_milliseconds(call.saturating_sub(waits));
-        if share.is_zero() {
-            call / attempts
-        } else {
-            share
-        }
-    }
-}
-
-/// The standard retry would give each attempt less than a third of such a call.
-const SHORTEST_RETRIED: Duration = Duration::from_secs(1);
 
 impl CircuitBreakerSettings {
     /// The time window over which it looks at rates, and where that stands, unless it does not.
@@ -115,4 +80,4 @@ impl CircuitBreakerSettings {
 }
 
 /// The circuit breaker's own default.
-const DEFAULT_WINDOW: Duration = Duration::from_secs(30);
+pub(super) const DEFAULT_WINDOW: Duration = Duration::from_secs(30);

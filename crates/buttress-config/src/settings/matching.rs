@@ -69,8 +69,7 @@ impl Setting for Method {
             return None;
         };
         // Methods are told apart by case, and nobody's are in small letters.
-        let capital = method.as_str().to_ascii_uppercase();
-        if USUAL.contains(&capital.as_str()) && capital != method.as_str() {
+        if let Some(capital) = in_capitals(&method) {
             let problem = report.unfit(node, "in capital letters");
             problem.meant(Some(capital));
             return None;
@@ -90,6 +89,14 @@ impl Setting for Method {
 const USUAL: [&str; 9] = [
     "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "CONNECT", "PATCH", "TRACE",
 ];
+
+/// The usual method from which this one differs only in that some letters are small. Methods are told apart
+/// by case, in requests as in files.
+pub(crate) fn in_capitals(method: &Method) -> Option<&'static str> {
+    let method = method.as_str();
+    let mut usual = USUAL.into_iter();
+    usual.find(|usual| *usual != method && usual.eq_ignore_ascii_case(method))
+}
 
 /// The usual method from which this one differs in a letter, or in two that changed places.
 pub(crate) fn similar_method(method: &str) -> Option<&'static str> {

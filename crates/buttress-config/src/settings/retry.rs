@@ -108,8 +108,23 @@ settings! {
 impl RetrySettings {
     /// How many attempts there are at most.
     pub(crate) fn attempts(&self) -> u32 {
-        self.attempts.as_ref().map_or(3, |attempts| **attempts)
+        let attempts = self.attempts.as_ref();
+        attempts.map_or(Self::ATTEMPTS, |attempts| **attempts)
     }
+
+    /// The default of [`buttress::Retry`].
+    pub(super) const ATTEMPTS: u32 = 3;
+}
+
+impl HedgeSettings {
+    /// How many copies of a call there may be.
+    pub(crate) fn copies(&self) -> u32 {
+        let attempts = self.attempts.as_ref();
+        attempts.map_or(Self::COPIES, |attempts| **attempts)
+    }
+
+    /// The default of [`buttress::Hedge`].
+    pub(super) const COPIES: u32 = 2;
 }
 
 choices! {

@@ -104,7 +104,8 @@ settings! {
         optional stale_if_error: Switch<StaleIfErrorSettings>,
         /// Bounds how long the whole call may take, with all of its attempts.
         optional timeout: Switch<TimeoutSettings>,
-        /// Tries again. Not together with `hedge`.
+        /// Tries again. Not together with `hedge`. It is there by default, but not in a call of less
+        /// than a second of which no `attempt_timeout` is said.
         optional retry: Switch<RetrySettings>,
         /// Sends slow calls a second time. Not together with `retry`.
         optional hedge: Switch<HedgeSettings>,
@@ -120,8 +121,8 @@ settings! {
         optional adaptive_limit: Switch<AdaptiveLimitSettings>,
         /// Attempts one by one, at a steady pace.
         optional pace: Switch<PaceSettings>,
-        /// Bounds how long each attempt may take: 2.5 s by default, or what a shorter `timeout`
-        /// leaves each attempt.
+        /// Bounds how long each attempt may take: 2.5 s by default, or what a shorter `timeout` leaves
+        /// each attempt after the waits between them and in queues, which must be 100 ms at least.
         optional attempt_timeout: Switch<TimeoutSettings>,
         /// Tells the callee how much time is left.
         optional deadline_header: Switch<DeadlineHeaderSettings>,

@@ -174,6 +174,11 @@ impl<T> Switch<T> {
     }
 }
 
+/// The settings of a policy, if there is one and it is on.
+pub(crate) fn on<T>(policy: Option<&At<Switch<T>>>) -> Option<&T> {
+    policy?.on()
+}
+
 impl<T: Setting> Setting for Switch<T> {
     fn read(node: &At<Node>, report: &mut Reporter) -> Option<Self> {
         match **node {

@@ -66,7 +66,8 @@ impl UpstreamSettings {
     /// - `retry`: three attempts with full jitter, by a budget of 20 %, and of safe requests only.
     /// - `circuit_breaker`: with its defaults.
     /// - `attempt_timeout`: an attempt takes 2.5 s at most, so that three of them and the waits
-    ///   between them fit into the call's time. It is [less](Self::effective) in a shorter call.
+    ///   between them fit into the call's time. It is [less](super::Settings::effective_upstream) in a shorter
+    ///   call.
     ///
     /// An upstream with a `hedge` has no `retry` unless it says so itself.
     pub fn standard() -> Self {
@@ -79,7 +80,7 @@ impl UpstreamSettings {
         }
     }
 
-    pub(super) const STANDARD_ATTEMPT: Duration = Duration::from_millis(2_500);
+    pub(crate) const STANDARD_ATTEMPT: Duration = Duration::from_millis(2_500);
 
     /// These, and what they don't say by `others`. Each policy is taken as a whole.
     pub fn or(&self, others: &Self) -> Self {

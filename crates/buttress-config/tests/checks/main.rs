@@ -96,6 +96,11 @@ fn policies_must_be_used_and_known() {
         "[policy.pool]\n[upstream.u]\nuse = ['pool']\n",
         "policy.pool has no policy that could be shared",
     );
+    // One that cannot be read is one.
+    refused(
+        "[policy.pool]\nfair_share = { limit = 5, by = 7 }\n[server.defaults]\nuse = ['pool']\n",
+        "policy.pool.fair_share.by is 7",
+    );
 }
 
 #[test]

@@ -74,7 +74,11 @@ fn a_queue_before_an_upstream_is_shorter_than_the_call() {
              bulkhead = {{ limit = 4, waiting_room = {{ places = 9, longest_wait = '{wait}' }} }}\n"
         )
     };
-    warned(&upstream("7s"), "upstream.u.timeout lets 3 attempts");
+    fine(&upstream("2s"));
+    refused(
+        &upstream("7s"),
+        "upstream.u.timeout leaves each of 3 attempts 0s",
+    );
     refused(
         &upstream("8s"),
         "upstream.u.bulkhead.waiting_room.longest_wait is 8s",
@@ -109,6 +113,11 @@ fn queues_in_which_a_request_waits_in_turn_are_together_shorter_than_the_deadlin
     assert_eq!(both.len(), 2, "{both:#?}");
     assert!(both[0].contains("names \"pool\""), "{both:#?}");
     assert!(both[1].contains("longest_wait is 1s"), "{both:#?}");
+    // In all of them, one waits in each.
+    assert!(
+        both[0].ends_with("in all the queues in turn for up to 2s"),
+        "{both:#?}"
+    );
 }
 
 #[test]
@@ -126,6 +135,42 @@ fn queues_before_an_upstream_are_together_shorter_than_the_call() {
         &upstream("500ms", false),
         "upstream.u.bulkhead.waiting_room.longest_wait is 500ms, with which calls wait in all the queues in turn for up to 1s",
     );
+}
+
+#[test]
+fn a_queue_that_is_too_long_hides_nothing() {
+    let wrong = wrong(
+        "[upstream.u]\nretry = 4\nattempt_timeout = '4s'\ncircuit_breaker = { time_window = '7s' }\n\
+         rate_limit = { rate = '5/s', wait_at_most = '10s' }\n",
+    );
+    assert_eq!(wrong.len(), 3, "{wrong:#?}");
+}
+
+/// Something else stands in for it, which nobody wrote.
+#[test]
+fn nothing_is_said_about_a_queue_that_could_not_be_read() {
+    let rooms = [
+        "bulkhead = { limit = 4, waiting_room = { places = 3 } }",
+        "bulkhead = { limit = 4, waiting_room = { places = 3, longest_wait = 'long' } }",
+        "adaptive_limit = { waiting_room = { places = 3 } }",
+        "pace = { rate = '5/s', waiting_room = { places = 3 } }",
+        "rate_limit = { rate = '5/s', wait_at_most = 'long' }",
+    ];
+    let route = "[[server.route]]\nmatch = {}\ndeadline = '5ms'";
+    let upstream = "[upstream.u]\nretry = 3\nattempt_timeout = '1s'\ntimeout";
+    for stack in [
+        route.to_owned(),
+        format!("{upstream} = '3151ms'"),
+        "[upstream.u]\ntimeout = '1s'\nretry = 2\ncircuit_breaker = { time_window = '900ms' }"
+            .to_owned(),
+    ] {
+        for room in rooms {
+            let own = wrong(&format!("{stack}\n{room}\n"));
+            assert_eq!(own.len(), 1, "{stack} {room}: {own:#?}");
+            let shared = wrong(&format!("{stack}\nuse = 'pool'\n[policy.pool]\n{room}\n"));
+            assert_eq!(shared.len(), 1, "{stack} {room}: {shared:#?}");
+        }
+    }
 }
 
 #[test]

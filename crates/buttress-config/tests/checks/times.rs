@@ -139,6 +139,11 @@ fn nothing_is_said_about_times_that_could_not_be_read() {
         "[upstream.u]\ntimeout = { headers = 'long', idle_body = '1s' }\nattempt_timeout = '12s'\n",
         "[upstream.u]\ntimeout = { idle_body = '1s' }\nattempt_timeout = '12s'\n",
         "[upstream.u]\ntimeout = '6s'\nattempt_timeout = { headers = 'short' }\nretry = 3\n",
+        "[upstream.u]\nattempt_timeout = 'short'\ncircuit_breaker = { time_window = '15s' }\n",
+        "[upstream.u]\ntimeout = 'long'\ncircuit_breaker = { time_window = '3s' }\n",
+        "[upstream.u]\nretry = 'many'\ncircuit_breaker = { time_window = '3s' }\n",
+        "[upstream.u]\ntimeout = '2s'\nhedge = 'late'\ncircuit_breaker = { time_window = '2s' }\n",
+        "[upstream.u]\ntimeout = '2s'\nretry = 'many'\nhedge = true\ncircuit_breaker = { time_window = '2s' }\n",
         "[server.defaults]\ntimeout = 'long'\ndeadline = '1ms'\n",
         "[server.defaults]\ndeadline = { at_most = 'far' }\ntimeout = '40s'\n",
         "[server.defaults]\ndeadline = 'far'\n[[server.route]]\nmatch = {}\n\
@@ -147,6 +152,34 @@ fn nothing_is_said_about_times_that_could_not_be_read() {
     ] {
         let wrong = wrong(text);
         assert_eq!(wrong.len(), 1, "{text}: {wrong:#?}");
+    }
+}
+
+/// It will be another value.
+#[test]
+fn nothing_is_said_because_of_a_value_that_is_refused_itself() {
+    for text in [
+        "[upstream.u]\nretry = { backoff = { factor = -1.0 } }\n",
+        "[upstream.u]\nretry = { backoff = { factor = 1e9 } }\n",
+        "[upstream.u]\nretry = 99\n",
+        "[upstream.u]\nretry = 99\nattempt_timeout = '1s'\n",
+        "[upstream.u]\nretry = { longest_wait = '900d', backoff = { constant = '12s' } }\n",
+        "[upstream.u]\nretry = { backoff = { constant = '900d' } }\n",
+        "[upstream.u]\ntimeout = '0s'\n",
+        "[upstream.u]\ntimeout = '0s'\nretry = 3\n",
+        "[upstream.u]\ntimeout = '0s'\nattempt_timeout = '1s'\nretry = 3\n",
+        "[upstream.u]\nattempt_timeout = '900d'\n",
+        "[upstream.u]\nhedge = '900d'\n",
+        "[upstream.u]\ncircuit_breaker = { time_window = '1ns' }\n",
+        "[upstream.u]\ncircuit_breaker = { slow_calls = { duration = '900d', rate = 0.5 } }\n",
+        "[upstream.u]\nrate_limit = { rate = '5/s', wait_at_most = '900d' }\n",
+        "[server.defaults]\nbulkhead = { limit = 1, waiting_room = { places = 1, longest_wait = '900d' } }\n",
+        "[server.defaults]\ndeadline = '0s'\ntimeout = '1s'\n",
+        "[server.defaults]\ndeadline = '1s'\ntimeout = '900d'\n",
+    ] {
+        let wrong = wrong(text);
+        assert_eq!(wrong.len(), 1, "{text}: {wrong:#?}");
+        assert!(wrong[0].contains(" is "), "{text}: {wrong:#?}");
     }
 }
 
@@ -189,6 +222,40 @@ fn a_breaker_that_looks_at_no_rates_needs_no_window() {
 }
 
 #[test]
+fn slow_calls_that_cannot_come_are_hardly_meant() {
+    let upstream = |slow: &str, rest: &str| {
+        format!(
+            "[upstream.u]\ncircuit_breaker = {{ slow_calls = {{ duration = '{slow}', rate = 0.5 }} }}\n{rest}\n"
+        )
+    };
+    let path = "upstream.u.circuit_breaker.slow_calls.duration";
+    fine(&upstream("999ms", "attempt_timeout = '1s'"));
+    warned(
+        &upstream("1s", "attempt_timeout = '1s'"),
+        &format!("{path} is 1s, and an attempt without an answer is over after 1s: none can be"),
+    );
+    fine(&upstream("2499ms", ""));
+    warned(
+        &upstream("2500ms", ""),
+        &format!(
+            "{path} is 2s500ms, and an attempt without an answer is over after 2s500ms, which is the default of `attempt_timeout`"
+        ),
+    );
+    warned(
+        &upstream("1s", "timeout = '2s'"),
+        &format!(
+            "{path} is 1s, and an attempt without an answer is over after 616ms, which is what the call's time leaves each attempt"
+        ),
+    );
+    fine(&upstream("1h", "attempt_timeout = false\nretry = false"));
+    // A breaker counts the wait in a queue as well.
+    fine(&upstream(
+        "1s",
+        "attempt_timeout = '1s'\nrate_limit = { rate = '9/s', wait_at_most = '1ms' }",
+    ));
+}
+
+#[test]
 fn a_timeout_that_comes_after_the_deadline_is_warned_of() {
     let route = |policies: &str| format!("[[server.route]]\nmatch = {{}}\n{policies}\n");
     fine(&route("deadline = '2s'\ntimeout = '2s'"));
@@ -208,9 +275,11 @@ fn a_timeout_that_comes_after_the_deadline_is_warned_of() {
         "server.defaults.timeout lets the work take 3s",
     );
     warned(
-        &format!("{}{defaults}", route("deadline = '2s'")),
-        "server.route[0].deadline lets the work take 3s",
+        "[server.defaults]\ntimeout = '1m'\n",
+        "server.defaults.timeout lets the work take 1m, but the deadline ends every call after 30s by default",
     );
+    // A route may have less time than others.
+    fine(&format!("{}{defaults}", route("deadline = '2s'")));
 }
 
 #[test]
@@ -223,6 +292,8 @@ fn a_hedge_that_never_comes_is_hardly_meant() {
         &upstream("1s", ""),
         "upstream.u.hedge.after sends a copy of a call that has been out for 1s, and each attempt is over after 1s",
     );
+    // A failure sends the copy at once.
+    fine("[upstream.u]\nattempt_timeout = '1s'\nhedge = { after = '1s', non_fatal = [14] }\n");
     let call = "[upstream.u]\nattempt_timeout = false\ntimeout = '2s'\nhedge = '3s'\n";
     warned(
         call,

@@ -1,8 +1,8 @@
-use super::{Made, on};
+use super::Made;
 use crate::policy::{Managed, Policies};
 use crate::rules::kinds::{Kind, policy_name};
 use crate::rules::registry::Maker;
-use crate::settings::{PressureSettings, Settings, SharedPolicies, Switch};
+use crate::settings::{PressureSettings, Settings, SharedPolicies, Switch, on};
 use crate::source::At;
 
 /// Policies in the making, and whom they belong to.

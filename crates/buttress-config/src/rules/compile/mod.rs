@@ -7,8 +7,7 @@ mod upstream;
 use super::compiled::Compiled;
 use super::registry::{Maker, Registry};
 use crate::routes::{Match, Routes};
-use crate::settings::{RouteSettings, Settings, Switch, TimeoutSettings};
-use crate::source::At;
+use crate::settings::{RouteSettings, Settings, TimeoutSettings};
 use buttress::timeout::BodyLimits;
 use buttress::{SettingError, Timeout};
 use hashbrown::HashMap;
@@ -108,10 +107,6 @@ pub(in crate::rules) fn title(route: &RouteSettings) -> String {
         return "any".to_owned();
     }
     words.join(" ")
-}
-
-fn on<T>(setting: Option<&At<Switch<T>>>) -> Option<&T> {
-    setting?.on()
 }
 
 /// One that is off if there is none, so that a stack has the same type with and without.

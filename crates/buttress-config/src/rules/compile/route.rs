@@ -1,10 +1,11 @@
 use super::chain::{Chain, uses};
-use super::{Made, on, timeout};
+use super::{Made, timeout};
 use crate::policy::Managed;
 use crate::rules::registry::Maker;
 use crate::server::{AnyTrust, Otherwise, Route};
 use crate::settings::{
-    AttemptSettings, CriticalitySettings, PressureSettings, ServerPolicies, Settings, TrustSettings,
+    AttemptSettings, CriticalitySettings, PressureSettings, ServerPolicies, Settings,
+    TrustSettings, on,
 };
 use buttress::shed::MarkArrival;
 use buttress::{IncomingCriticality, IncomingDeadline};

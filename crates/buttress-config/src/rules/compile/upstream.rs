@@ -1,10 +1,10 @@
 use super::chain::{Chain, uses};
-use super::{Made, on, timeout};
+use super::{Made, timeout};
 use crate::rules::kinds::policy_name;
 use crate::rules::registry::{Handle, Maker};
 use crate::settings::{
     CriticalityHeaderSettings, DeadlineHeaderSettings, RepeatsSettings, RetrySettings, Settings,
-    UpstreamSettings,
+    UpstreamSettings, on,
 };
 use crate::upstream::{AnyRepeats, Outgoing, Repeat, Upstream};
 use buttress::Retry;

@@ -1,11 +1,11 @@
 //! How long a call waits between its attempts at most.
 
-use crate::settings::{BackoffSettings, JitterSettings, RetrySettings};
+use super::{BackoffSettings, JitterSettings, RetrySettings};
 use std::time::Duration;
 
 /// After which failures a call is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum After {
+pub(crate) enum After {
     /// Ordinary ones.
     Failures,
     /// Also such that the callee has too much to do, whose waits may be longer.
@@ -17,8 +17,30 @@ pub(crate) fn waits_between_attempts(retry: &RetrySettings) -> Duration {
     waits(retry, retry.attempts().saturating_sub(1), After::Failures)
 }
 
+/// The same, and after an overload as well if the file says how long those are. That they are a second
+/// by default is not held against a file that does not speak of them.
+pub(crate) fn waits_spoken_of(retry: &RetrySettings) -> Duration {
+    waits(
+        retry,
+        retry.attempts().saturating_sub(1),
+        After::spoken_of(retry),
+    )
+}
+
+impl After {
+    /// The failures of whose waits the file speaks.
+    pub(crate) fn spoken_of(retry: &RetrySettings) -> Self {
+        let backoff = retry.backoff.as_ref();
+        if backoff.is_some_and(|backoff| backoff.base_if_overloaded.is_some()) {
+            Self::Anything
+        } else {
+            Self::Failures
+        }
+    }
+}
+
 /// The waits before so many retries together, unless the callee asks for longer ones.
-pub(super) fn waits(retry: &RetrySettings, retries: u32, after: After) -> Duration {
+pub(crate) fn waits(retry: &RetrySettings, retries: u32, after: After) -> Duration {
     let default = BackoffSettings::default();
     let backoff = retry.backoff.as_deref().unwrap_or(&default);
     // One that would be longer is not waited for; the call ends.
@@ -33,13 +55,13 @@ pub(super) fn waits(retry: &RetrySettings, retries: u32, after: After) -> Durati
 }
 
 /// The longest wait that is made, whoever asks for it.
-pub(super) fn longest_wait(retry: &RetrySettings) -> Duration {
+pub(crate) fn longest_wait(retry: &RetrySettings) -> Duration {
     let longest = retry.longest_wait.as_ref();
     longest.map_or(LONGEST_WAIT, |longest| **longest)
 }
 
-/// The default of `Retry`.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// The default of [`buttress::Retry`].
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 enum Shape {
     Constant(Duration),
@@ -75,7 +97,7 @@ impl Shape {
             base_if_overloaded: overloaded.as_secs_f64(),
             cap: cap.as_secs_f64(),
             grown: 1.0,
-            factor: backoff.factor.as_ref().map_or(2.0, |factor| **factor),
+            factor: backoff.factor.as_ref().map_or(FACTOR, |factor| **factor),
             jitter: backoff
                 .jitter
                 .as_deref()
@@ -117,5 +139,8 @@ impl Shape {
     }
 }
 
+/// The default of [`buttress::Backoff`].
+pub(super) const FACTOR: f64 = 2.0;
+
 /// The default of [`buttress::Backoff`], unless the base is longer.
-const BASE_IF_OVERLOADED: Duration = Duration::from_secs(1);
+pub(super) const BASE_IF_OVERLOADED: Duration = Duration::from_secs(1);

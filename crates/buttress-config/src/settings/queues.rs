@@ -1,24 +1,24 @@
 //! Where calls wait for their turn.
 
-use super::used;
-use crate::settings::{
+use super::scalar::on;
+use super::{
     AdaptiveLimitSettings, BulkheadSettings, PaceSettings, RateLimitSettings, ServerPolicies,
-    Settings, SharedPolicies, Switch, UpstreamSettings,
+    Settings, SharedPolicies, UpstreamSettings,
 };
 use crate::source::{At, Span};
 use std::time::Duration;
 
 /// A policy in which calls may wait, and for how long at most.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Queue<'a> {
+pub(crate) struct Queue<'a> {
     /// The setting that says it, below the stack or the shared policies.
-    pub(super) path: &'static str,
-    pub(super) longest: Duration,
-    pub(super) span: Span,
+    pub(crate) path: &'static str,
+    pub(crate) longest: Duration,
+    pub(crate) span: Span,
     /// The name of the shared policies that it is one of.
-    pub(super) shared: Option<&'a str>,
+    pub(crate) shared: Option<&'a str>,
     /// Whether it is in shadow, where nobody waits.
-    pub(super) shadow: bool,
+    pub(crate) shadow: bool,
 }
 
 /// A stack's own policies that may have a queue.
@@ -33,24 +33,22 @@ macro_rules! own {
     };
 }
 
-/// The queues that a request to a server goes through, one after the other.
-pub(super) fn of_server<'a>(
-    settings: &'a Settings,
-    policies: &'a ServerPolicies,
-) -> Vec<Queue<'a>> {
-    with_shared(settings, policies.uses.as_ref(), &own!(policies))
+impl ServerPolicies {
+    /// The queues that a request goes through, one after the other.
+    pub(crate) fn queues<'a>(&'a self, settings: &'a Settings) -> Vec<Queue<'a>> {
+        with_shared(settings, self.uses.as_ref(), &own!(self))
+    }
 }
 
-/// The queues that each attempt of a call to an upstream goes through, one after the other.
-pub(super) fn of_upstream<'a>(
-    settings: &'a Settings,
-    policies: &'a UpstreamSettings,
-) -> Vec<Queue<'a>> {
-    with_shared(settings, policies.uses.as_ref(), &own!(policies))
+impl UpstreamSettings {
+    /// The queues that each attempt of a call goes through, one after the other.
+    pub(crate) fn queues<'a>(&'a self, settings: &'a Settings) -> Vec<Queue<'a>> {
+        with_shared(settings, self.uses.as_ref(), &own!(self))
+    }
 }
 
 /// How long a call waits at most that waits in all of them in turn.
-pub(super) fn in_turn(queues: &[Queue<'_>]) -> Duration {
+pub(crate) fn in_turn(queues: &[Queue<'_>]) -> Duration {
     let enforced = queues.iter().filter(|queue| !queue.shadow);
     let longest = enforced.map(|queue| queue.longest);
     longest.fold(Duration::ZERO, Duration::saturating_add)
@@ -70,7 +68,7 @@ fn with_shared<'a>(
     own: &Queues<'a>,
 ) -> Vec<Queue<'a>> {
     let mut queues: Vec<_> = own.each(None).collect();
-    for (name, shared) in used(settings, uses) {
+    for (name, shared) in settings.used(uses) {
         queues.extend(Queues::of(shared).each(Some(name)));
     }
     queues
@@ -115,8 +113,4 @@ impl<'a> Queues<'a> {
             shadow: shadow.is_some_and(|shadow| **shadow),
         })
     }
-}
-
-fn on<T>(policy: Option<&At<Switch<T>>>) -> Option<&T> {
-    policy?.on()
 }
