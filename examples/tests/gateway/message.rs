@@ -9,6 +9,15 @@ use http::{StatusCode, Version};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// Two calls that fail cut the upstream off.
+const FRAGILE: &str = "
+[server.defaults]
+pressure = false
+
+[upstream.origin]
+circuit_breaker = { consecutive_failures = 2 }
+";
+
 #[tokio::test]
 async fn requests_pass_over_http_1_and_http_2() {
     let upstream = common::serve(Router::new().fallback(any(echo))).await;
@@ -235,4 +244,17 @@ async fn a_request_for_options_passes_as_many_proxies_as_it_may() {
     // Of any other method it means nothing.
     let passed = answer("GET", "0").await;
     assert_eq!(got(&passed, "max-forwards"), ["0"], "{passed}");
+}
+
+/// Whoever makes up such requests must not cut the upstream off from everybody.
+#[tokio::test]
+async fn a_target_that_cannot_be_passed_on_is_refused_and_opens_no_breaker() {
+    let upstream = common::serve(Router::new().fallback(any(echo))).await;
+    let url = gateway_to(&upstream, FRAGILE).await;
+    for target in ["GET foo", "GET foo:80", "GET *", "POST *", "OPTIONS foo"] {
+        let request = format!("{target} HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\r\n");
+        let answer = answer_to(&url, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{target}: {answer}");
+    }
+    assert_eq!(common::status(&url).await, StatusCode::OK);
 }

@@ -9,11 +9,14 @@
 //!   there already: count from the right. `X-Forwarded-Proto` and `X-Forwarded-Host` are replaced,
 //!   and `Forwarded` is removed.
 //! - A request that is not for one host (no `Host`, two of them, one with a user's name) or not by
-//!   `http` is refused with 400.
+//!   `http` is refused with 400, and so is a target that is neither a path nor a URL (but for
+//!   `OPTIONS *`).
 //! - Tunnels (`CONNECT`, websockets) are refused with 501, as a call through one has no end that a
 //!   policy could see, and so is `TRACE`. Other upgrades are not made, which HTTP allows. How many
 //!   proxies an `OPTIONS` may still pass is counted down.
 //! - Interim answers (1xx) don't pass: hyper cannot send them.
+
+mod target;
 
 use axum::body::HttpBody;
 use axum::extract::ConnectInfo;
@@ -38,7 +41,8 @@ pub(super) fn from_client<B>(request: &mut Request<B>) -> Result<(), Refusal> {
     if is_coded(headers) {
         return Err((StatusCode::NOT_IMPLEMENTED, "bodies are chunked at most"));
     }
-    let host = host_of(request)?;
+    target::check(request)?;
+    let host = target::host_of(request)?;
     let via = HeaderValue::from_static(match request.version() {
         Version::HTTP_10 => "1.0 gateway",
         Version::HTTP_2 => "2.0 gateway",
@@ -82,7 +86,7 @@ pub(super) fn from_client<B>(request: &mut Request<B>) -> Result<(), Refusal> {
 pub(super) fn to_upstream<B: HttpBody>(request: &mut Request<B>, address: &Authority) -> Version {
     let mut uri = mem::take(request.uri_mut()).into_parts();
     (uri.scheme, uri.authority) = (Some(Scheme::HTTP), Some(address.clone()));
-    // hyper refuses the one that is there instead of an invalid one.
+    // It is valid, as only targets are passed on that are paths.
     *request.uri_mut() = Uri::from_parts(uri).unwrap_or_default();
     let version = if is_grpc(request.headers()) {
         Version::HTTP_2
@@ -123,30 +127,6 @@ pub(super) fn from_upstream<B>(response: &mut Response<B>) -> Result<(), Refusal
     }
     remove_hop_by_hop(headers);
     Ok(())
-}
-
-/// For whom a request is: by its target, or else by its only `Host` (RFC 9112, section 3.2).
-fn host_of<B>(request: &Request<B>) -> Result<Option<HeaderValue>, Refusal> {
-    let uri = request.uri();
-    let mut fields = request.headers().get_all(header::HOST).iter();
-    let target = uri.authority().map(|target| target.as_str().as_bytes());
-    let field = fields.next().map(HeaderValue::as_bytes);
-    let host = target.or(field);
-    let enough = match request.version() {
-        Version::HTTP_10 => true,
-        Version::HTTP_11 => field.is_some(),
-        _ => host.is_some(),
-    };
-    let valid = |host: &&[u8]| !host.contains(&b'@') && Authority::try_from(*host).is_ok();
-    let by_http = uri.scheme().is_none_or(|scheme| *scheme == Scheme::HTTP);
-    let one = enough && fields.next().is_none() && target.iter().chain(&field).all(valid);
-    match host.map(HeaderValue::from_bytes).transpose() {
-        Ok(host) if one && by_http => Ok(host),
-        _ => {
-            let refusal = "the request must be for one host, by http";
-            Err((StatusCode::BAD_REQUEST, refusal))
-        }
-    }
 }
 
 /// How many proxies an `OPTIONS` may still pass (RFC 9110, section 7.6.2).
