@@ -1,9 +1,10 @@
 //! A reverse proxy that is protected from a file.
 //!
 //! Which requests may come, how many, and how long they may take, the file says; and how the
-//! upstreams are called. Of the fields that a file leaves to the application, this one has two:
-//! `x-address`, where an upstream is, and `x-prefix`, which paths are for it. They are read once, all
-//! else whenever the file changes. What HTTP demands of any proxy is in `message.rs`.
+//! upstreams are called. Of the fields that a file leaves to the application, this one has three:
+//! `x-address`, where an upstream is, `x-prefix`, which paths are for it, and `x-http2`, whether it is
+//! called over HTTP/2, which gRPC needs, or over HTTP/1.1. They are read once, all else whenever the
+//! file changes. What HTTP demands of any proxy is in `message.rs`.
 //!
 //! It speaks HTTP/1 and HTTP/2, without TLS. A client that takes too long over the head of a request
 //! of HTTP/1 is left, but nothing says how many connections there may be, and one that says nothing
@@ -24,7 +25,7 @@ use buttress::{BrokenRequest, Http, Protocol, Reject, Rejection};
 use buttress_config::{Rules, UnknownUpstream};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{Request, Response, StatusCode, Version};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -53,14 +54,11 @@ pub fn serve<F: Future<Output = ()> + Send>(
     let mut protected = Vec::new();
     for upstream in upstreams {
         let layer = rules.upstream(&upstream.name)?;
-        let (http1, http2) = (connections(false), connections(true));
-        let origin = Arc::new((upstream.address.clone(), http1, http2));
+        let origin = Arc::new((upstream.clone(), connections(upstream.http2)));
         let origin = service_fn(move |mut request| {
-            let (address, http1, http2) = &*origin;
-            match message::to_upstream(&mut request, address) {
-                Version::HTTP_2 => http2.request(request),
-                _ => http1.request(request),
-            }
+            let (upstream, client) = &*origin;
+            message::to_upstream(&mut request, upstream);
+            client.request(request)
         });
         protected.push((upstream, layer.layer(origin.map_err(BoxError::from))));
     }
@@ -115,7 +113,10 @@ where
     message::from_client(&mut request)?;
     let path = request.uri().path();
     let upstream = upstreams.iter().find(|(upstream, _)| upstream.has(path));
-    let (_, upstream) = upstream.ok_or((StatusCode::NOT_FOUND, "no upstream has this path"))?;
+    let (to, upstream) = upstream.ok_or((StatusCode::NOT_FOUND, "no upstream has this path"))?;
+    if message::needs_http2(request.headers()) && !to.http2 {
+        return Ok(message::no_grpc());
+    }
     let asked = Http::new().remember(&request);
     let error = match upstream.clone().oneshot(request).await {
         Ok(mut response) => {

@@ -159,6 +159,7 @@ async fn grpc_passes_with_its_trailers_deadlines_and_streams() {
         match = { grpc = \"greeter.v1.Greeter/SayHello\" }
         rate_limit = { rate = \"2 per hour\" }
         [upstream.origin]
+        x-http2 = true
     ";
     let url = gateway_to(&upstream, rules).await;
     let channel = Endpoint::from_shared(url).unwrap().connect().await.unwrap();

@@ -34,6 +34,16 @@ pressure = false
 retry = false
 ";
 
+/// The same, for an upstream of HTTP/2.
+const OPEN_HTTP2: &str = "
+[server.defaults]
+pressure = false
+
+[upstream.origin]
+x-http2 = true
+retry = false
+";
+
 /// A file with these rules, in which `origin` is at `upstream`.
 fn file_of(rules: &str, upstream: &str) -> String {
     let address = upstream.strip_prefix("http://").unwrap();
@@ -169,6 +179,10 @@ fn an_upstream_that_is_nowhere_is_refused_by_name() {
         (
             "x-address = \"a:1\"\nx-prefix = \"a\"",
             "upstream.payments.x-prefix",
+        ),
+        (
+            "x-address = \"a:1\"\nx-http2 = \"yes\"",
+            "upstream.payments.x-http2",
         ),
     ] {
         let file = parsed(&format!("[upstream.payments]\n{fields}"));

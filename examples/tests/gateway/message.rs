@@ -1,6 +1,6 @@
 //! What HTTP demands of any proxy.
 
-use super::{OPEN, answer_to, common, echo, gateway_to, got, http1, http2};
+use super::{OPEN, OPEN_HTTP2, answer_to, common, echo, gateway_to, got, http1, http2};
 use super::{open_gateway_to, upstream_that_answers};
 use axum::Router;
 use axum::routing::any;
@@ -132,7 +132,7 @@ async fn an_upstream_of_grpc_is_called_by_its_own_address() {
     });
     let app = Router::new().fallback(any(echo));
     tokio::spawn(async move { axum::serve(listener, app).await });
-    let url = gateway_to(&upstream, OPEN).await;
+    let url = gateway_to(&upstream, OPEN_HTTP2).await;
     for name in ["one.example", "two.example", "three.example"] {
         let request = http::Request::post(format!("{url}/greeter.v1.Greeter/SayHello"))
             .header("content-type", "application/grpc")
@@ -255,6 +255,40 @@ async fn a_target_that_cannot_be_passed_on_is_refused_and_opens_no_breaker() {
         let request = format!("{target} HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\r\n");
         let answer = answer_to(&url, &request).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{target}: {answer}");
+    }
+    assert_eq!(common::status(&url).await, StatusCode::OK);
+}
+
+/// If the request decided that, any client could make an upstream fail.
+#[tokio::test]
+async fn the_file_says_over_which_version_an_upstream_is_called() {
+    let upstream = common::serve(Router::new().fallback(any(echo))).await;
+    for (rules, target) in [(OPEN, String::new()), (OPEN_HTTP2, upstream.clone())] {
+        let url = gateway_to(&upstream, rules).await;
+        for client in [http1(), http2()] {
+            for content_type in ["text/plain", "application/grpc-web+proto"] {
+                let request = client.get(format!("{url}/a"));
+                let request = request.header("content-type", content_type);
+                let answer = request.send().await.unwrap();
+                assert_eq!(answer.headers()["x-uri"], format!("{target}/a"));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn calls_of_grpc_to_an_upstream_without_it_are_refused_and_open_no_breaker() {
+    let upstream = common::serve(Router::new().fallback(any(echo))).await;
+    let url = gateway_to(&upstream, FRAGILE).await;
+    for client in [http1(), http2()] {
+        for content_type in ["application/grpc", "application/grpc+proto"] {
+            let request = client.post(&url).header("content-type", content_type);
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK);
+            assert_eq!(answer.headers()["content-type"], "application/grpc");
+            assert_eq!(answer.headers()["grpc-status"], "12");
+            assert!(!answer.headers().contains_key("x-method"));
+        }
     }
     assert_eq!(common::status(&url).await, StatusCode::OK);
 }

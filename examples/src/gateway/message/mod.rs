@@ -2,8 +2,8 @@
 //!
 //! - Fields between neighbours are removed, in both directions; `TE: trailers` stays, since gRPC
 //!   asks for it. `Expect` ends here, because the client is told to go on from here.
-//! - The upstream is called by its own address, over HTTP/1.1 and over HTTP/2 (gRPC) alike, and
-//!   `X-Forwarded-Host` says for whom the request was. Were it called by the client's word,
+//! - The upstream is called by its own address, in the version that the file says, whatever the
+//!   client speaks, and `X-Forwarded-Host` says for whom the request was. Were it called by the client's word,
 //!   connections to it would be as many as there are names that clients make up.
 //! - The client's address is added to `X-Forwarded-For`, and `Via` gets the proxy's name, to what is
 //!   there already: count from the right. `X-Forwarded-Proto` and `X-Forwarded-Host` are replaced,
@@ -18,10 +18,12 @@
 
 mod target;
 
-use axum::body::HttpBody;
+use super::Upstream;
+use axum::body::{Body, HttpBody};
 use axum::extract::ConnectInfo;
+use axum::response::IntoResponse;
 use buttress::protocol::is_grpc;
-use http::uri::{Authority, Scheme};
+use http::uri::Scheme;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use http::{StatusCode, Uri, Version, header};
 use std::mem;
@@ -82,13 +84,32 @@ pub(super) fn from_client<B>(request: &mut Request<B>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Addresses a proxy's request to an upstream, and says in which version it goes there.
-pub(super) fn to_upstream<B: HttpBody>(request: &mut Request<B>, address: &Authority) -> Version {
+/// Whether a call is gRPC's own, and so needs HTTP/2. That of browsers, gRPC-Web, does not.
+pub(super) fn needs_http2(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE);
+    let start = content_type.and_then(|it| it.as_bytes().get(..WEB.len()));
+    is_grpc(headers) && !start.is_some_and(|start| start.eq_ignore_ascii_case(WEB))
+}
+
+const WEB: &[u8] = b"application/grpc-web";
+
+/// What a client of gRPC gets from an upstream that has none: `UNIMPLEMENTED`.
+pub(super) fn no_grpc() -> Response<Body> {
+    let status = [
+        ("content-type", "application/grpc"),
+        ("grpc-status", "12"),
+        ("grpc-message", "this upstream has no gRPC"),
+    ];
+    (status, ()).into_response()
+}
+
+/// Addresses a proxy's request to an upstream.
+pub(super) fn to_upstream<B: HttpBody>(request: &mut Request<B>, upstream: &Upstream) {
     let mut uri = mem::take(request.uri_mut()).into_parts();
-    (uri.scheme, uri.authority) = (Some(Scheme::HTTP), Some(address.clone()));
+    (uri.scheme, uri.authority) = (Some(Scheme::HTTP), Some(upstream.address.clone()));
     // It is valid, as only targets are passed on that are paths.
     *request.uri_mut() = Uri::from_parts(uri).unwrap_or_default();
-    let version = if is_grpc(request.headers()) {
+    let version = if upstream.http2 {
         Version::HTTP_2
     } else {
         Version::HTTP_11
@@ -109,7 +130,6 @@ pub(super) fn to_upstream<B: HttpBody>(request: &mut Request<B>, address: &Autho
             headers.insert(header::TRANSFER_ENCODING, chunked);
         }
     }
-    version
 }
 
 /// Makes of an upstream's answer a proxy's.
