@@ -3,11 +3,15 @@
 use super::{OPEN, OPEN_HTTP2, answer_to, common, echo, gateway_to, got, http1, http2};
 use super::{open_gateway_to, upstream_that_answers};
 use axum::Router;
+use axum::body::Body;
 use axum::routing::any;
 use axum::serve::ListenerExt as _;
 use http::{StatusCode, Version};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 
 /// Two calls that fail cut the upstream off.
 const FRAGILE: &str = "
@@ -291,4 +295,40 @@ async fn calls_of_grpc_to_an_upstream_without_it_are_refused_and_open_no_breaker
         }
     }
     assert_eq!(common::status(&url).await, StatusCode::OK);
+}
+
+/// An upstream of HTTP/2 ends the connection over it, which everybody's calls share.
+#[tokio::test]
+async fn a_head_that_is_too_long_for_the_upstream_ends_nobody_elses_stream() {
+    let (sender, parts) = mpsc::channel::<Result<&str, Infallible>>(1);
+    let parts = Arc::new(parking_lot::Mutex::new(Some(parts)));
+    let stream = async move || {
+        let parts = parts.lock().take();
+        Body::from_stream(ReceiverStream::new(parts.unwrap()))
+    };
+    let app = Router::new().route("/stream", any(stream));
+    let upstream = common::serve(app.fallback(any(|| async {}))).await;
+    let url = gateway_to(&upstream, OPEN_HTTP2).await;
+    sender.send(Ok("first ")).await.unwrap();
+    let theirs = http1().get(format!("{url}/stream")).send().await.unwrap();
+
+    let answer = async |path: &str, own: usize| {
+        let request = format!(
+            "GET /{path} HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\nx-own: {}\r\n\r\n",
+            "a".repeat(own)
+        );
+        answer_to(&url, &request).await
+    };
+    for (own, status) in [(14_000, "200 "), (16_000, "431 "), (300_000, "431 ")] {
+        let answer = answer("", own).await;
+        assert!(answer[9..].starts_with(status), "{own}: {answer}");
+    }
+    for (length, status) in [(8_000, "200 "), (9_000, "414 ")] {
+        let answer = answer(&"a".repeat(length), 1).await;
+        assert!(answer[9..].starts_with(status), "{length}: {answer}");
+    }
+
+    sender.send(Ok("last")).await.unwrap();
+    drop(sender);
+    assert_eq!(theirs.text().await.unwrap(), "first last");
 }

@@ -11,6 +11,8 @@
 //! - A request that is not for one host (no `Host`, two of them, one with a user's name) or not by
 //!   `http` is refused with 400, and so is a target that is neither a path nor a URL (but for
 //!   `OPTIONS *`).
+//! - A head that is longer than an upstream of HTTP/2 takes would end the connection that everybody's
+//!   calls to it share: it is refused with 431, or with 414 where it is the target.
 //! - Tunnels (`CONNECT`, websockets) are refused with 501, as a call through one has no end that a
 //!   policy could see, and so is `TRACE`. Other upgrades are not made, which HTTP allows. How many
 //!   proxies an `OPTIONS` may still pass is counted down.
@@ -81,7 +83,7 @@ pub(super) fn from_client<B>(request: &mut Request<B>) -> Result<(), Refusal> {
     }
     headers.insert("x-forwarded-proto", HeaderValue::from_static("http"));
     headers.append(header::VIA, via);
-    Ok(())
+    target::check_length(request)
 }
 
 /// Whether a call is gRPC's own, and so needs HTTP/2. That of browsers, gRPC-Web, does not.

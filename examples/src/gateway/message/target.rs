@@ -1,4 +1,4 @@
-//! What a request is for: its target and its host (RFC 9112, section 3).
+//! What a request is for, its target and its host (RFC 9112, section 3), and how long it may be.
 
 use super::Refusal;
 use http::uri::{Authority, Scheme};
@@ -15,6 +15,28 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
     }
     Ok(())
 }
+
+/// Refuses a head that is too long, as HTTP/2 counts it (RFC 9113, section 6.5.2).
+pub(super) fn check_length<B>(request: &Request<B>) -> Result<(), Refusal> {
+    let target = request.uri().path_and_query();
+    let target = target.map_or(0, |target| target.as_str().len());
+    let fields = request.headers().iter();
+    let fields = fields.map(|(name, value)| name.as_str().len() + value.len() + 32);
+    if target > LONGEST_TARGET {
+        let refusal = "the target may have 8 KiB";
+        return Err((StatusCode::URI_TOO_LONG, refusal));
+    }
+    if target + fields.sum::<usize>() > LONGEST_HEAD {
+        let refusal = "the head may have 15 KiB";
+        return Err((StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, refusal));
+    }
+    Ok(())
+}
+
+const LONGEST_TARGET: usize = 8 * 1024;
+
+/// Servers take 16 KiB as a rule. The layers of the upstream add to it, such as a deadline.
+const LONGEST_HEAD: usize = 15 * 1024;
 
 /// For whom a request is: by its target, or else by its only `Host` (RFC 9112, section 3.2).
 pub(super) fn host_of<B>(request: &Request<B>) -> Result<Option<HeaderValue>, Refusal> {
