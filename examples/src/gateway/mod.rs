@@ -7,7 +7,8 @@
 //! file changes. What HTTP demands of any proxy is in `message.rs`.
 //!
 //! It speaks HTTP/1 and HTTP/2, without TLS. A client that takes too long over the head of a request
-//! of HTTP/1 is left, but nothing says how many connections there may be, and one that says nothing
+//! of HTTP/1 is left, and so is one that reads nothing: the time that the file gives to a body is
+//! looked at when more of it is wanted, and for such a client nothing is. Nothing says how many connections there may be, and one that says nothing
 //! at all is kept: what is in front of it on the open network has to look after that.
 
 pub mod demo;
@@ -37,6 +38,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio_io_timeout::TimeoutWriter;
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 
 /// Serves the upstreams of a file by rules that may change, until it is told to stop, and then what
@@ -82,7 +84,10 @@ pub fn serve<F: Future<Output = ()> + Send>(
             let _ = connection.set_nodelay(true);
             let app = axum::Extension(ConnectInfo(peer)).layer(app.clone());
             let app = TowerToHyperService::new(app);
-            let connection = server.serve_connection(TokioIo::new(connection), app);
+            let mut connection = TimeoutWriter::new(connection);
+            connection.set_timeout(Some(PATIENCE));
+            let connection = TokioIo::new(Box::pin(connection));
+            let connection = server.serve_connection(connection, app);
             tokio::spawn(connections.watch(connection.into_owned()));
         }
         drop(listener);
@@ -90,7 +95,8 @@ pub fn serve<F: Future<Output = ()> + Send>(
     })
 }
 
-/// How long the head of a request may take, and a connection be without one.
+/// How long the head of a request may take, and a connection be without one or its client read
+/// nothing.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The connections to an upstream.
