@@ -332,3 +332,14 @@ async fn a_head_that_is_too_long_for_the_upstream_ends_nobody_elses_stream() {
     drop(sender);
     assert_eq!(theirs.text().await.unwrap(), "first last");
 }
+
+/// RFC 9110, section 2.5: the version says what the sender of a message can do.
+#[tokio::test]
+async fn an_answer_is_in_the_version_of_the_gateway() {
+    let answer = "HTTP/1.0 200 OK\r\ncontent-length: 4\r\n\r\nbody";
+    let url = gateway_to(&upstream_that_answers(answer).await, OPEN).await;
+    let request = "GET / HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\r\n";
+    let passed = answer_to(&url, request).await;
+    assert!(passed.starts_with("HTTP/1.1 200 "), "{passed}");
+    assert!(passed.ends_with("\r\n\r\nbody"), "{passed}");
+}

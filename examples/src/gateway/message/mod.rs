@@ -148,6 +148,8 @@ pub(super) fn from_upstream<B>(response: &mut Response<B>) -> Result<(), Refusal
         headers.remove(header::CONTENT_LENGTH);
     }
     remove_hop_by_hop(headers);
+    // Of the connection to the upstream, and none of the client's business.
+    *response.version_mut() = Version::HTTP_11;
     Ok(())
 }
 
