@@ -169,13 +169,14 @@ fn count_down(headers: &mut HeaderMap) -> Result<(), Refusal> {
 
 /// Whether a field's list has this member, whose case does not matter.
 fn has_member(headers: &HeaderMap, name: HeaderName, member: &str) -> bool {
-    members(headers, name).any(|each| each.eq_ignore_ascii_case(member))
+    members(headers, name).any(|each| each.eq_ignore_ascii_case(member.as_bytes()))
 }
 
-fn members(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+/// In bytes, as one that is no text must not hide the members beside it.
+fn members(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
     let values = headers.get_all(name).into_iter();
-    let values = values.filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(str::trim)
+    let members = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    members.map(<[u8]>::trim_ascii)
 }
 
 /// Whether a body is more than chunked once, which would be lost on the way (RFC 9112, section 6.1).
@@ -189,8 +190,8 @@ fn is_coded(headers: &HeaderMap) -> bool {
 
 /// What is between two neighbours only.
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named = members(headers, header::CONNECTION).filter_map(|name| name.parse().ok());
-    let named: Vec<HeaderName> = named.collect();
+    let named = members(headers, header::CONNECTION);
+    let named: Vec<_> = named.flat_map(HeaderName::from_bytes).collect();
     for name in named.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
     }
