@@ -50,9 +50,9 @@ pub(super) fn host_of<B>(request: &Request<B>) -> Result<Option<HeaderValue>, Re
         Version::HTTP_11 => field.is_some(),
         _ => host.is_some(),
     };
-    let valid = |host: &&[u8]| !host.contains(&b'@') && Authority::try_from(*host).is_ok();
     let by_http = uri.scheme().is_none_or(|scheme| *scheme == Scheme::HTTP);
-    let one = enough && fields.next().is_none() && target.iter().chain(&field).all(valid);
+    let one =
+        enough && fields.next().is_none() && target.iter().chain(&field).all(|host| is_host(host));
     match host.map(HeaderValue::from_bytes).transpose() {
         Ok(host) if one && by_http => Ok(host),
         _ => {
@@ -60,4 +60,18 @@ pub(super) fn host_of<B>(request: &Request<B>) -> Result<Option<HeaderValue>, Re
             Err((StatusCode::BAD_REQUEST, refusal))
         }
     }
+}
+
+/// Whether it is the name of a host, with a port at most. Names with a comma are two.
+fn is_host(host: &[u8]) -> bool {
+    let Ok(authority) = Authority::try_from(host) else {
+        return false;
+    };
+    let (host, port) = (authority.host(), authority.port());
+    let digits = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let valid = match port {
+        Some(port) => digits(port.as_str()),
+        None => authority.as_str() == host,
+    };
+    valid && !host.is_empty() && !host.contains(',') && !authority.as_str().contains('@')
 }
