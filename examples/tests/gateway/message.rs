@@ -361,3 +361,14 @@ async fn a_member_that_is_no_text_hides_no_other() {
     let answer = answer_to(&url, &request).await;
     assert!(answer.starts_with("HTTP/1.1 501 "), "{answer}");
 }
+
+#[tokio::test]
+async fn an_answer_whose_length_is_not_one_number_does_not_pass() {
+    for length in ["4, 4", "abc", "+4", "", "4\r\ncontent-length: 5"] {
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+        let url = gateway_to(&upstream_that_answers(&answer).await, OPEN).await;
+        let request = "HEAD / HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\r\n";
+        let passed = answer_to(&url, request).await;
+        assert!(passed.starts_with("HTTP/1.1 502 "), "{length}: {passed}");
+    }
+}

@@ -139,18 +139,36 @@ pub(super) fn from_upstream<B>(response: &mut Response<B>) -> Result<(), Refusal
     // Nobody has asked for it, so there is nobody who could speak the other protocol.
     let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     if switched || is_coded(response.headers()) {
-        let refusal = "the upstream's answer is none that could be passed on";
-        return Err((StatusCode::BAD_GATEWAY, refusal));
+        return Err((StatusCode::BAD_GATEWAY, NO_ANSWER));
     }
     let headers = response.headers_mut();
     if headers.contains_key(header::TRANSFER_ENCODING) {
         // It does not hold, and hyper leaves it there (RFC 9112, section 6.3).
         headers.remove(header::CONTENT_LENGTH);
     }
+    if !has_one_length(headers) {
+        return Err((StatusCode::BAD_GATEWAY, NO_ANSWER));
+    }
     remove_hop_by_hop(headers);
     // Of the connection to the upstream, and none of the client's business.
     *response.version_mut() = Version::HTTP_11;
     Ok(())
+}
+
+const NO_ANSWER: &str = "the upstream's answer is none that could be passed on";
+
+/// Whether the length is one number, if there is any. The client would have to guess.
+fn has_one_length(headers: &HeaderMap) -> bool {
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let first = lengths.next();
+    first.is_none_or(|length| number(length).is_some()) && lengths.next().is_none()
+}
+
+/// A number as HTTP writes it, in digits.
+fn number(value: &HeaderValue) -> Option<u64> {
+    let digits = value.to_str().ok()?;
+    let digits = Some(digits).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    digits?.parse().ok()
 }
 
 /// How many proxies an `OPTIONS` may still pass (RFC 9110, section 7.6.2).
