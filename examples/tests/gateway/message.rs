@@ -248,8 +248,10 @@ async fn a_request_for_options_passes_as_many_proxies_as_it_may() {
     let ended = answer("OPTIONS", "0").await;
     assert!(ended.starts_with("HTTP/1.1 200 "), "{ended}");
     assert!(!ended.contains("x-method"), "{ended}");
-    let wrong = answer("OPTIONS", "-1").await;
-    assert!(wrong.starts_with("HTTP/1.1 400 "), "{wrong}");
+    for wrong in ["-1", "+3", "", "3\r\nmax-forwards: 3"] {
+        let wrong = answer("OPTIONS", wrong).await;
+        assert!(wrong.starts_with("HTTP/1.1 400 "), "{wrong}");
+    }
     // Of any other method it means nothing.
     let passed = answer("GET", "0").await;
     assert_eq!(got(&passed, "max-forwards"), ["0"], "{passed}");

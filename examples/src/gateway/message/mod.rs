@@ -173,15 +173,16 @@ fn number(value: &HeaderValue) -> Option<u64> {
 
 /// How many proxies an `OPTIONS` may still pass (RFC 9110, section 7.6.2).
 fn count_down(headers: &mut HeaderMap) -> Result<(), Refusal> {
-    if let Some(left) = headers.get(header::MAX_FORWARDS) {
-        let left = left.to_str().ok().and_then(|left| left.parse::<u64>().ok());
-        let refusal = (StatusCode::BAD_REQUEST, "Max-Forwards must be a number");
-        let left = left.ok_or(refusal)?;
-        let left = left
-            .checked_sub(1)
-            .ok_or((StatusCode::OK, "it ends here"))?;
-        headers.insert(header::MAX_FORWARDS, left.into());
-    }
+    let mut fields = headers.get_all(header::MAX_FORWARDS).iter();
+    let most = match (fields.next(), fields.next()) {
+        (None, _) => return Ok(()),
+        (Some(most), None) => number(most),
+        (Some(_), Some(_)) => None,
+    };
+    let refusal = (StatusCode::BAD_REQUEST, "Max-Forwards must be one number");
+    let others = most.ok_or(refusal)?.checked_sub(1);
+    let others = others.ok_or((StatusCode::OK, "it ends here"))?;
+    headers.insert(header::MAX_FORWARDS, others.into());
     Ok(())
 }
 
