@@ -374,3 +374,19 @@ async fn an_answer_whose_length_is_not_one_number_does_not_pass() {
         assert!(passed.starts_with("HTTP/1.1 502 "), "{length}: {passed}");
     }
 }
+
+/// HTTP/2 has room for them, the line of HTTP/1 has not.
+#[tokio::test]
+async fn a_target_that_is_not_ascii_is_refused() {
+    let url = open_gateway_to(Router::new().fallback(any(echo))).await;
+    for path in ["/caf\u{e9}", "/a?caf\u{e9}"] {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\r\n");
+        let answer = answer_to(&url, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{path}: {answer}");
+        // By hand, since clients write it in ASCII.
+        let request = http::Request::get(format!("{url}{path}"));
+        let request = request.body(http_body_util::Full::default()).unwrap();
+        let answer = common::http2().request(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{path}");
+    }
+}

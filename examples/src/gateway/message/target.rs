@@ -9,8 +9,10 @@ use http::{HeaderValue, Method, Request, StatusCode, Version, header};
 pub(super) fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
     let path = request.uri().path();
     let of_all = path == "*" && *request.method() == Method::OPTIONS;
-    if !of_all && !path.starts_with('/') {
-        let refusal = "the target must be a path or a URL";
+    let target = request.uri().path_and_query();
+    let written = target.is_some_and(|target| target.as_str().is_ascii());
+    if !written || !of_all && !path.starts_with('/') {
+        let refusal = "the target must be a path or a URL, in ASCII";
         return Err((StatusCode::BAD_REQUEST, refusal));
     }
     Ok(())
