@@ -201,7 +201,6 @@ async fn a_request_that_is_not_for_one_host_is_refused() {
         "GET http://shop.example/ HTTP/1.1\r\n",
         "GET http://shop.example/ HTTP/1.1\r\nhost: shop.example\r\nhost: shop.example\r\n",
         "GET http://shop.example/ HTTP/1.1\r\nhost: user@shop.example\r\n",
-        "GET https://shop.example/ HTTP/1.1\r\nhost: shop.example\r\n",
         "GET ftp://shop.example/ HTTP/1.1\r\nhost: shop.example\r\n",
     ] {
         let answer = answer_to(&url, &format!("{head}connection: close\r\n\r\n")).await;
@@ -389,4 +388,33 @@ async fn a_target_that_is_not_ascii_is_refused() {
         let answer = common::http2().request(request).await.unwrap();
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{path}");
     }
+}
+
+#[tokio::test]
+async fn the_upstream_is_told_the_scheme_of_the_target() {
+    let url = open_gateway_to(Router::new().fallback(any(echo))).await;
+    for (target, scheme) in [
+        ("/", "http"),
+        ("http://a.test/", "http"),
+        ("https://a.test/", "https"),
+    ] {
+        let request = format!(
+            "GET {target} HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\
+             x-forwarded-proto: gopher\r\n\r\n"
+        );
+        let answer = answer_to(&url, &request).await;
+        assert_eq!(got(&answer, "x-forwarded-proto"), [scheme], "{answer}");
+    }
+    // Somebody in front of it who ends TLS, and speaks HTTP/2 without it further in.
+    let address = url.strip_prefix("http://").unwrap();
+    let connection = tokio::net::TcpStream::connect(address).await.unwrap();
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let connection = hyper_util::rt::TokioIo::new(connection);
+    let handshake = hyper::client::conn::http2::handshake(executor, connection);
+    let (mut front, connection) = handshake.await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::get("https://shop.example/");
+    let request = request.body(http_body_util::Empty::<bytes::Bytes>::new());
+    let answer = front.send_request(request.unwrap()).await.unwrap();
+    assert_eq!(answer.headers()["got-x-forwarded-proto"], "https");
 }

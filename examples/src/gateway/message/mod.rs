@@ -7,9 +7,11 @@
 //!   connections to it would be as many as there are names that clients make up.
 //! - The client's address is added to `X-Forwarded-For`, and `Via` gets the proxy's name, to what is
 //!   there already: count from the right. `X-Forwarded-Proto` and `X-Forwarded-Host` are replaced,
-//!   and `Forwarded` is removed.
+//!   and `Forwarded` is removed. The former is the scheme of the target, and `http` where there is none,
+//!   as over HTTP/1: in front of it there is nobody, or somebody who ends TLS and says so by the `:scheme`
+//!   of HTTP/2.
 //! - A request that is not for one host (no `Host`, two of them, one with a user's name) or not by
-//!   `http` is refused with 400, and so is a target that is neither a path nor a URL (but for
+//!   `http` or `https` is refused with 400, and so is a target that is neither a path nor a URL (but for
 //!   `OPTIONS *`).
 //! - A head that is longer than an upstream of HTTP/2 takes would end the connection that everybody's
 //!   calls to it share: it is refused with 431, or with 414 where it is the target.
@@ -47,6 +49,8 @@ pub(super) fn from_client<B>(request: &mut Request<B>) -> Result<(), Refusal> {
     }
     target::check(request)?;
     let host = target::host_of(request)?;
+    let secure = request.uri().scheme() == Some(&Scheme::HTTPS);
+    let proto = HeaderValue::from_static(if secure { "https" } else { "http" });
     let via = HeaderValue::from_static(match request.version() {
         Version::HTTP_10 => "1.0 gateway",
         Version::HTTP_2 => "2.0 gateway",
@@ -81,7 +85,7 @@ pub(super) fn from_client<B>(request: &mut Request<B>) -> Result<(), Refusal> {
     if let Some(Ok(client)) = peer.map(HeaderValue::try_from) {
         headers.append("x-forwarded-for", client);
     }
-    headers.insert("x-forwarded-proto", HeaderValue::from_static("http"));
+    headers.insert("x-forwarded-proto", proto);
     headers.append(header::VIA, via);
     target::check_length(request)
 }

@@ -52,7 +52,8 @@ pub(super) fn host_of<B>(request: &Request<B>) -> Result<Option<HeaderValue>, Re
         Version::HTTP_11 => field.is_some(),
         _ => host.is_some(),
     };
-    let by_http = uri.scheme().is_none_or(|scheme| *scheme == Scheme::HTTP);
+    let schemes = [None, Some(&Scheme::HTTP), Some(&Scheme::HTTPS)];
+    let by_http = schemes.contains(&uri.scheme());
     let one =
         enough && fields.next().is_none() && target.iter().chain(&field).all(|host| is_host(host));
     match host.map(HeaderValue::from_bytes).transpose() {
