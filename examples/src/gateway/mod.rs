@@ -8,8 +8,10 @@
 //!
 //! It speaks HTTP/1 and HTTP/2, without TLS. A client that takes too long over the head of a request
 //! of HTTP/1 is left, and so is one that reads nothing: the time that the file gives to a body is
-//! looked at when more of it is wanted, and for such a client nothing is. Nothing says how many connections there may be, and one that says nothing
-//! at all is kept: what is in front of it on the open network has to look after that.
+//! looked at when more of it is wanted, and for such a client nothing is. One that says nothing at all
+//! is kept, and nothing says how many connections there may be: what is in front of it on the open
+//! network has to look after that. Where the process may open no more, `accept error` is logged once a
+//! second, and new clients wait.
 
 pub mod demo;
 mod message;
