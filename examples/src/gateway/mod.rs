@@ -7,9 +7,10 @@
 //! file changes. What HTTP demands of any proxy is in `message.rs`.
 //!
 //! It speaks HTTP/1 and HTTP/2, without TLS. A client that takes too long over the head of a request
-//! of HTTP/1 is left, and so is one that reads nothing: the time that the file gives to a body is
-//! looked at when more of it is wanted, and for such a client nothing is. One that says nothing at all
-//! is kept, and nothing says how many connections there may be: what is in front of it on the open
+//! of HTTP/1 is left, and so is one of HTTP/2 that does not answer pings, and one that reads nothing:
+//! the time that the file gives to a body is looked at when more of it is wanted, and for such a client
+//! nothing is. One that says nothing at all is kept, or no more than HTTP/2 may begin with as well (the
+//! `P` of a `POST`). So is one of HTTP/2 that answers pings, but opens no window. Nothing says how many connections there may be: what is in front of it on the open
 //! network has to look after that. Where the process may open no more, `accept error` is logged once a
 //! second, and new clients wait.
 
@@ -75,6 +76,9 @@ pub fn serve<F: Future<Output = ()> + Send>(
     let mut server = Builder::new(TokioExecutor::new());
     let mut http1 = server.http1();
     http1.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    let mut http2 = server.http2();
+    http2.timer(TokioTimer::new()).keep_alive_timeout(PATIENCE);
+    http2.keep_alive_interval(PATIENCE);
     Ok(async move {
         let (connections, mut stop) = (GracefulShutdown::new(), pin!(stop));
         loop {

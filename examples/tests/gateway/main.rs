@@ -298,6 +298,24 @@ async fn a_client_that_never_gets_to_the_end_of_a_head_is_left() {
 }
 
 #[tokio::test]
+async fn a_client_of_http_2_that_answers_no_pings_is_left() {
+    let url = open_gateway_to(Router::new().fallback(any(echo))).await;
+    let address = url.strip_prefix("http://").unwrap();
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let start = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &settings];
+    connection.write_all(&start.concat()).await.unwrap();
+    // It is one of HTTP/2: it sends its own settings.
+    assert_eq!(connection.read_u8().await.unwrap(), 0);
+    // All that there is to wait for is how long it takes.
+    tokio::time::pause();
+    let mut rest = Vec::new();
+    let patience = Duration::from_secs(3600);
+    let end = tokio::time::timeout(patience, connection.read_to_end(&mut rest));
+    end.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_gateway_that_is_told_to_stop_serves_the_calls_under_way_and_no_other() {
     let (arrived, may_answer) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
     let handler = {
