@@ -1,7 +1,9 @@
 //! What HTTP demands of any proxy, whatever protects it (RFC 9110, section 7.6).
 //!
 //! - Fields between neighbours are removed, in both directions; `TE: trailers` stays, since gRPC
-//!   asks for it. `Expect` ends here, because the client is told to go on from here.
+//!   asks for it. `Expect` ends here, as the upstream's word would not reach the client (1xx, see below). Over
+//!   HTTP/1 the client is told to go on once its request is let in; over HTTP/2, for which hyper has no
+//!   such word, it goes on when it has waited long enough.
 //! - The upstream is called by its own address, in the version that the file says, whatever the
 //!   client speaks, and `X-Forwarded-Host` says for whom the request was. Were it called by the client's word,
 //!   connections to it would be as many as there are names that clients make up.
