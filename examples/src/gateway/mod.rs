@@ -45,7 +45,8 @@ use tokio_io_timeout::TimeoutWriter;
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 
 /// Serves the upstreams of a file by rules that may change, until it is told to stop, and then what
-/// is under way.
+/// is under way, for as long as that takes. The binary does not wait longer than two seconds for it:
+/// calls that may take ten, as by `examples/gateway.toml`, can be cut off then.
 ///
 /// # Errors
 ///
