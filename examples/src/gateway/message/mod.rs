@@ -20,6 +20,8 @@
 //! - Tunnels (`CONNECT`, websockets) are refused with 501, as a call through one has no end that a
 //!   policy could see, and so is `TRACE`. Other upgrades are not made, which HTTP allows. How many
 //!   proxies an `OPTIONS` may still pass is counted down.
+//! - Trailers pass as they are. A client can give any name to one, `X-Forwarded-For` too: an upstream
+//!   must not take them for fields of the head (RFC 9110, section 6.5.1).
 //! - Interim answers (1xx) don't pass: hyper cannot send them.
 
 mod target;
