@@ -88,7 +88,7 @@ async fn answers_without_a_body_have_the_length_that_the_upstream_said_or_none()
 }
 
 #[tokio::test]
-async fn an_answer_comes_after_those_that_are_not_the_last() {
+async fn interim_answers_do_not_pass_and_the_last_one_does() {
     let upstream = upstream_that_answers(
         "HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n\
          HTTP/1.1 100 Continue\r\n\r\n\
