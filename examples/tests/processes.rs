@@ -211,7 +211,10 @@ async fn a_gateway_says_what_is_wrong_with_its_file_as_people_read_it() {
 
 #[tokio::test]
 async fn a_gateway_that_may_open_no_more_connections_says_so() {
-    let file = File::new("many", "[upstream.origin]\nx-address = \"127.0.0.1:9\"\n");
+    let file = File::new(
+        "many",
+        "[upstream.origin]\nx-address = \"127.0.0.1:9\"\nretry = false\ncircuit_breaker = false\n",
+    );
     let gateway = built("gateway").as_std().get_program().to_owned();
     let mut command = Command::new("sh");
     command
@@ -223,6 +226,10 @@ async fn a_gateway_that_may_open_no_more_connections_says_so() {
     let mut process = Process::start_by(&mut command).await;
     let (url, _) = process.url.split_once(',').unwrap();
     let address = url.strip_prefix("http://").unwrap();
+    // All its threads are at work then, for which there must be room.
+    for _ in 0..100 {
+        assert_eq!(status(url).await, StatusCode::BAD_GATEWAY);
+    }
     let mut connections = Vec::new();
     for _ in 0..100 {
         connections.push(TcpStream::connect(address).await.unwrap());

@@ -4,7 +4,7 @@
 //! upstreams are called. Of the fields that a file leaves to the application, this one has three:
 //! `x-address`, where an upstream is, `x-prefix`, which paths are for it, and `x-http2`, whether it is
 //! called over HTTP/2, which gRPC needs, or over HTTP/1.1. They are read once, all else whenever the
-//! file changes. What HTTP demands of any proxy is in `message.rs`.
+//! file changes. What HTTP demands of any proxy is in `message`.
 //!
 //! It speaks HTTP/1 and HTTP/2, without TLS. A client that takes too long over the head of a request
 //! of HTTP/1 is left, and so is one of HTTP/2 that does not answer pings, and one that reads nothing:
