@@ -10,6 +10,7 @@ mod bodies;
 #[path = "../common/mod.rs"]
 mod common;
 mod message;
+mod target;
 mod uploads;
 
 use axum::Router;
@@ -42,6 +43,15 @@ pressure = false
 [upstream.origin]
 x-http2 = true
 retry = false
+";
+
+/// Two calls that fail cut the upstream off.
+const FRAGILE: &str = "
+[server.defaults]
+pressure = false
+
+[upstream.origin]
+circuit_breaker = { consecutive_failures = 2 }
 ";
 
 /// A file with these rules, in which `origin` is at `upstream`.
