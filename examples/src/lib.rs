@@ -1,8 +1,5 @@
 //! Services that run, each with one command. The binaries are next to this folder, named after what
 //! they show; what they serve is here, so that the tests serve the same.
-//! Services that run, each with one command. The binaries are in `quickstart.rs`, `grpc.rs` and
-//! `health.rs`;
-//! what they serve is here, so that the tests serve the same.
 
 pub mod downstream;
 pub mod gateway;

@@ -11,17 +11,18 @@ use axum::Router;
 use axum::routing::any;
 use buttress_examples::grpc::greeter::HelloRequest;
 use buttress_examples::grpc::greeter::greeter_client::GreeterClient;
-use common::process::{Process, built};
+use common::process::{PATIENCE, Process, built};
 use common::status;
 use reqwest::StatusCode;
 use std::path::PathBuf;
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 #[tokio::test]
 async fn each_example_stops_when_it_is_asked_to() {
@@ -206,4 +207,40 @@ async fn a_gateway_says_what_is_wrong_with_its_file_as_people_read_it() {
     let message = failed(built("gateway").arg(&file.0).env("PORT", "0")).await;
     assert!(message.contains("server.defaults.timeuot"), "{message}");
     assert!(!message.contains("Problem"), "{message}");
+}
+
+#[tokio::test]
+async fn a_gateway_that_may_open_no_more_connections_says_so() {
+    let file = File::new(
+        "many",
+        "[upstream.origin]\nx-address = \"127.0.0.1:9\"\nretry = false\ncircuit_breaker = false\n",
+    );
+    let gateway = built("gateway").as_std().get_program().to_owned();
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "ulimit -n 64 && exec \"$0\" \"$1\""])
+        .arg(gateway)
+        .arg(&file.0)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
+    let mut process = Process::start_by(&mut command).await;
+    let (url, _) = process.url.split_once(',').unwrap();
+    let address = url.strip_prefix("http://").unwrap();
+    // All its threads are at work then, for which there must be room.
+    for _ in 0..100 {
+        assert_eq!(status(url).await, StatusCode::BAD_GATEWAY);
+    }
+    let mut connections = Vec::new();
+    for _ in 0..100 {
+        connections.push(TcpStream::connect(address).await.unwrap());
+    }
+    let said = async {
+        while let Some(line) = process.lines.next_line().await.unwrap() {
+            if line.contains("accept error") {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(timeout(PATIENCE, said).await.unwrap());
 }

@@ -1,13 +1,18 @@
 //! A reverse proxy that is protected from a file.
 //!
 //! Which requests may come, how many, and how long they may take, the file says; and how the
-//! upstreams are called. Of the fields that a file leaves to the application, this one has two:
-//! `x-address`, where an upstream is, and `x-prefix`, which paths are for it. They are read once, all
-//! else whenever the file changes. What HTTP demands of any proxy is in `message.rs`.
+//! upstreams are called. Of the fields that a file leaves to the application, this one has three:
+//! `x-address`, where an upstream is, `x-prefix`, which paths are for it, and `x-http2`, whether it is
+//! called over HTTP/2, which gRPC needs, or over HTTP/1.1. They are read once, all else whenever the
+//! file changes. What HTTP demands of any proxy is in `message`.
 //!
 //! It speaks HTTP/1 and HTTP/2, without TLS. A client that takes too long over the head of a request
-//! of HTTP/1 is left, but nothing says how many connections there may be, and one that says nothing
-//! at all is kept: what is in front of it on the open network has to look after that.
+//! of HTTP/1 is left, and so is one of HTTP/2 that does not answer pings, and one that reads nothing:
+//! the time that the file gives to a body is looked at when more of it is wanted, and for such a client
+//! nothing is. One that says nothing at all is kept, or no more than HTTP/2 may begin with as well (the
+//! `P` of a `POST`). So is one of HTTP/2 that answers pings, but opens no window. Nothing says how many connections there may be: what is in front of it on the open
+//! network has to look after that. Where the process may open no more, `accept error` is logged once a
+//! second, and new clients wait.
 
 pub mod demo;
 mod message;
@@ -24,7 +29,7 @@ use buttress::{BrokenRequest, Http, Protocol, Reject, Rejection};
 use buttress_config::{Rules, UnknownUpstream};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{Request, Response, StatusCode, Version};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -36,10 +41,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio_io_timeout::TimeoutWriter;
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 
 /// Serves the upstreams of a file by rules that may change, until it is told to stop, and then what
-/// is under way.
+/// is under way, for as long as that takes. The binary does not wait longer than two seconds for it:
+/// calls that may take ten, as by `examples/gateway.toml`, can be cut off then.
 ///
 /// # Errors
 ///
@@ -53,14 +60,11 @@ pub fn serve<F: Future<Output = ()> + Send>(
     let mut protected = Vec::new();
     for upstream in upstreams {
         let layer = rules.upstream(&upstream.name)?;
-        let (http1, http2) = (connections(false), connections(true));
-        let origin = Arc::new((upstream.address.clone(), http1, http2));
+        let origin = Arc::new((upstream.clone(), connections(upstream.http2)));
         let origin = service_fn(move |mut request| {
-            let (address, http1, http2) = &*origin;
-            match message::to_upstream(&mut request, address) {
-                Version::HTTP_2 => http2.request(request),
-                _ => http1.request(request),
-            }
+            let (upstream, client) = &*origin;
+            message::to_upstream(&mut request, upstream);
+            client.request(request)
         });
         protected.push((upstream, layer.layer(origin.map_err(BoxError::from))));
     }
@@ -73,6 +77,9 @@ pub fn serve<F: Future<Output = ()> + Send>(
     let mut server = Builder::new(TokioExecutor::new());
     let mut http1 = server.http1();
     http1.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    let mut http2 = server.http2();
+    http2.timer(TokioTimer::new()).keep_alive_timeout(PATIENCE);
+    http2.keep_alive_interval(PATIENCE);
     Ok(async move {
         let (connections, mut stop) = (GracefulShutdown::new(), pin!(stop));
         loop {
@@ -84,7 +91,10 @@ pub fn serve<F: Future<Output = ()> + Send>(
             let _ = connection.set_nodelay(true);
             let app = axum::Extension(ConnectInfo(peer)).layer(app.clone());
             let app = TowerToHyperService::new(app);
-            let connection = server.serve_connection(TokioIo::new(connection), app);
+            let mut connection = TimeoutWriter::new(connection);
+            connection.set_timeout(Some(PATIENCE));
+            let connection = TokioIo::new(Box::pin(connection));
+            let connection = server.serve_connection(connection, app);
             tokio::spawn(connections.watch(connection.into_owned()));
         }
         drop(listener);
@@ -92,7 +102,8 @@ pub fn serve<F: Future<Output = ()> + Send>(
     })
 }
 
-/// How long the head of a request may take, and a connection be without one.
+/// How long the head of a request may take, and a connection be without one or its client read
+/// nothing.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The connections to an upstream.
@@ -115,7 +126,10 @@ where
     message::from_client(&mut request)?;
     let path = request.uri().path();
     let upstream = upstreams.iter().find(|(upstream, _)| upstream.has(path));
-    let (_, upstream) = upstream.ok_or((StatusCode::NOT_FOUND, "no upstream has this path"))?;
+    let (to, upstream) = upstream.ok_or((StatusCode::NOT_FOUND, "no upstream has this path"))?;
+    if message::needs_http2(request.headers()) && !to.http2 {
+        return Ok(message::no_grpc());
+    }
     let asked = Http::new().remember(&request);
     let error = match upstream.clone().oneshot(request).await {
         Ok(mut response) => {

@@ -5,11 +5,14 @@ use http::uri::Authority;
 use serde_json::Value;
 use std::cmp::Reverse;
 
-/// Where an upstream is, and which paths are for it.
+/// Where an upstream is, what it speaks, and which paths are for it.
 #[derive(Clone, Debug)]
 pub struct Upstream {
     pub(super) name: String,
     pub(super) address: Authority,
+    /// Whether all calls go there over HTTP/2, and gRPC with them, or over HTTP/1.1. Did it depend on
+    /// the call, clients could make any upstream fail.
+    pub(super) http2: bool,
     /// The beginning of its paths, without the slash at its end.
     prefix: String,
 }
@@ -19,7 +22,8 @@ impl Upstream {
     ///
     /// # Errors
     ///
-    /// An upstream's `x-address` is missing or is not `HOST:PORT`, or its `x-prefix` is not a path.
+    /// An upstream's `x-address` is missing or is not `HOST:PORT`, its `x-prefix` is not a path, or
+    /// its `x-http2` is not a boolean.
     pub fn all_of(file: &Document) -> Result<Vec<Self>, String> {
         let root = Value::from(file.root());
         let all = root["upstream"].as_object().into_iter().flatten();
@@ -39,9 +43,11 @@ impl Upstream {
         let prefix = fields.get("x-prefix").map_or(Some("/"), Value::as_str);
         let prefix = prefix.filter(|prefix| prefix.starts_with('/'));
         let prefix = prefix.ok_or("x-prefix must begin with \"/\"")?;
+        let http2 = fields.get("x-http2").map_or(Some(false), Value::as_bool);
         Ok(Self {
             name: name.to_owned(),
             address: address.ok_or("x-address must be \"HOST:PORT\"")?,
+            http2: http2.ok_or("x-http2 must be true or false")?,
             prefix: prefix.trim_end_matches('/').to_owned(),
         })
     }

@@ -12,11 +12,14 @@ use futures_util::{StreamExt, stream};
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
+use parking_lot::Mutex;
 use std::convert::Infallible;
 use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use tonic::Code;
 use tonic::transport::Endpoint;
 
@@ -85,7 +88,7 @@ async fn answers_without_a_body_have_the_length_that_the_upstream_said_or_none()
 }
 
 #[tokio::test]
-async fn an_answer_comes_after_those_that_are_not_the_last() {
+async fn interim_answers_do_not_pass_and_the_last_one_does() {
     let upstream = upstream_that_answers(
         "HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n\
          HTTP/1.1 100 Continue\r\n\r\n\
@@ -159,6 +162,7 @@ async fn grpc_passes_with_its_trailers_deadlines_and_streams() {
         match = { grpc = \"greeter.v1.Greeter/SayHello\" }
         rate_limit = { rate = \"2 per hour\" }
         [upstream.origin]
+        x-http2 = true
     ";
     let url = gateway_to(&upstream, rules).await;
     let channel = Endpoint::from_shared(url).unwrap().connect().await.unwrap();
@@ -262,4 +266,45 @@ async fn uploads_that_break_off_open_no_breaker() {
     }
     let answer = http1().get(&url).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
+}
+
+/// The times that a file gives to a body cannot end it: nobody asks for more.
+#[tokio::test]
+async fn a_client_that_reads_nothing_is_left() {
+    /// An endless body that tells when nobody wants it any more.
+    struct Endless(Option<oneshot::Sender<()>>);
+
+    impl Drop for Endless {
+        fn drop(&mut self) {
+            let _ = self.0.take().unwrap().send(());
+        }
+    }
+
+    for head in [
+        "HTTP/1.1\r\nhost: a.test\r\n\r\n",
+        "HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\r\n",
+    ] {
+        let (tell, left) = oneshot::channel();
+        let endless = Arc::new(Mutex::new(Some(Endless(Some(tell)))));
+        let handler = async move || {
+            let endless = endless.lock().take().unwrap();
+            Body::from_stream(stream::repeat_with(move || {
+                let _ = &endless;
+                Ok::<_, Infallible>(vec![0; 64 * 1024])
+            }))
+        };
+        let url = open_gateway_to(Router::new().fallback(any(handler))).await;
+        let address = url.strip_prefix("http://").unwrap();
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET / {head}");
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        connection.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200");
+        // All that there is to wait for is how long it takes.
+        tokio::time::pause();
+        let patience = Duration::from_secs(3600);
+        tokio::time::timeout(patience, left).await.unwrap().unwrap();
+        tokio::time::resume();
+    }
 }

@@ -10,6 +10,7 @@ mod bodies;
 #[path = "../common/mod.rs"]
 mod common;
 mod message;
+mod target;
 mod uploads;
 
 use axum::Router;
@@ -32,6 +33,25 @@ pressure = false
 
 [upstream.origin]
 retry = false
+";
+
+/// The same, for an upstream of HTTP/2.
+const OPEN_HTTP2: &str = "
+[server.defaults]
+pressure = false
+
+[upstream.origin]
+x-http2 = true
+retry = false
+";
+
+/// Two calls that fail cut the upstream off.
+const FRAGILE: &str = "
+[server.defaults]
+pressure = false
+
+[upstream.origin]
+circuit_breaker = { consecutive_failures = 2 }
 ";
 
 /// A file with these rules, in which `origin` is at `upstream`.
@@ -170,6 +190,10 @@ fn an_upstream_that_is_nowhere_is_refused_by_name() {
             "x-address = \"a:1\"\nx-prefix = \"a\"",
             "upstream.payments.x-prefix",
         ),
+        (
+            "x-address = \"a:1\"\nx-http2 = \"yes\"",
+            "upstream.payments.x-http2",
+        ),
     ] {
         let file = parsed(&format!("[upstream.payments]\n{fields}"));
         let error = Upstream::all_of(&file).unwrap_err();
@@ -281,6 +305,24 @@ async fn a_client_that_never_gets_to_the_end_of_a_head_is_left() {
         assert_eq!(connection.read_to_end(&mut answer).await.unwrap(), 0);
         tokio::time::resume();
     }
+}
+
+#[tokio::test]
+async fn a_client_of_http_2_that_answers_no_pings_is_left() {
+    let url = open_gateway_to(Router::new().fallback(any(echo))).await;
+    let address = url.strip_prefix("http://").unwrap();
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let start = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &settings];
+    connection.write_all(&start.concat()).await.unwrap();
+    // It is one of HTTP/2: it sends its own settings.
+    assert_eq!(connection.read_u8().await.unwrap(), 0);
+    // All that there is to wait for is how long it takes.
+    tokio::time::pause();
+    let mut rest = Vec::new();
+    let patience = Duration::from_secs(3600);
+    let end = tokio::time::timeout(patience, connection.read_to_end(&mut rest));
+    end.await.unwrap().unwrap();
 }
 
 #[tokio::test]

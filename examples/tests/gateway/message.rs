@@ -1,6 +1,6 @@
 //! What HTTP demands of any proxy.
 
-use super::{OPEN, answer_to, common, echo, gateway_to, got, http1, http2};
+use super::{FRAGILE, OPEN, OPEN_HTTP2, answer_to, common, echo, gateway_to, got, http1, http2};
 use super::{open_gateway_to, upstream_that_answers};
 use axum::Router;
 use axum::routing::any;
@@ -123,7 +123,7 @@ async fn an_upstream_of_grpc_is_called_by_its_own_address() {
     });
     let app = Router::new().fallback(any(echo));
     tokio::spawn(async move { axum::serve(listener, app).await });
-    let url = gateway_to(&upstream, OPEN).await;
+    let url = gateway_to(&upstream, OPEN_HTTP2).await;
     for name in ["one.example", "two.example", "three.example"] {
         let request = http::Request::post(format!("{url}/greeter.v1.Greeter/SayHello"))
             .header("content-type", "application/grpc")
@@ -143,54 +143,6 @@ async fn an_upstream_of_grpc_is_called_by_its_own_address() {
         assert_eq!(header("got-x-forwarded-host").as_deref(), Some(name));
     }
     assert_eq!(connections.load(Ordering::Relaxed), 1);
-}
-
-#[tokio::test]
-async fn the_target_says_for_whom_a_request_is_before_the_host_field_does() {
-    let url = open_gateway_to(Router::new().fallback(any(echo))).await;
-    let request = "GET http://shop.example:81/a?b HTTP/1.1\r\nhost: other.example\r\n\
-        connection: close\r\n\r\n";
-    let answer = answer_to(&url, request).await;
-    assert_eq!(got(&answer, "x-forwarded-host"), ["shop.example:81"]);
-    assert!(answer.contains("x-uri: /a?b\r\n"), "{answer}");
-
-    let request = "OPTIONS * HTTP/1.1\r\nhost: shop.example\r\nconnection: close\r\n\r\n";
-    let answer = answer_to(&url, request).await;
-    assert!(answer.contains("x-uri: *\r\n"), "{answer}");
-}
-
-#[tokio::test]
-async fn a_request_for_no_host_has_not_the_one_that_the_client_forwards() {
-    let url = open_gateway_to(Router::new().fallback(any(echo))).await;
-    let request = "GET / HTTP/1.0\r\nx-forwarded-host: evil.example\r\n\r\n";
-    let answer = answer_to(&url, request).await;
-    assert!(answer.contains("got-host: 127.0.0.1"), "{answer}");
-    assert_eq!(got(&answer, "via"), ["1.0 gateway"], "{answer}");
-    assert!(!answer.contains("evil.example"), "{answer}");
-}
-
-#[tokio::test]
-async fn a_request_that_is_not_for_one_host_is_refused() {
-    let url = open_gateway_to(Router::new().fallback(any(echo))).await;
-    for head in [
-        "GET http://user:secret@shop.example/ HTTP/1.1\r\nhost: shop.example\r\n",
-        "GET / HTTP/1.1\r\nhost: user@shop.example\r\n",
-        "GET / HTTP/1.1\r\nhost: shop.example\r\nhost: other.example\r\n",
-        "GET / HTTP/1.1\r\nhost: shop.example/a\r\n",
-        "GET / HTTP/1.0\r\nhost: shop.example\r\nhost: other.example\r\n",
-        "GET / HTTP/1.1\r\nhost:\r\n",
-        "GET / HTTP/1.1\r\n",
-        "GET http://shop.example/ HTTP/1.1\r\n",
-        "GET http://shop.example/ HTTP/1.1\r\nhost: shop.example\r\nhost: shop.example\r\n",
-        "GET http://shop.example/ HTTP/1.1\r\nhost: user@shop.example\r\n",
-        "GET https://shop.example/ HTTP/1.1\r\nhost: shop.example\r\n",
-        "GET ftp://shop.example/ HTTP/1.1\r\nhost: shop.example\r\n",
-    ] {
-        let answer = answer_to(&url, &format!("{head}connection: close\r\n\r\n")).await;
-        let (version, status) = answer.split_once(' ').unwrap();
-        assert!(version.starts_with("HTTP/1."), "{head}: {answer}");
-        assert!(status.starts_with("400 "), "{head}: {answer}");
-    }
 }
 
 #[tokio::test]
@@ -230,9 +182,80 @@ async fn a_request_for_options_passes_as_many_proxies_as_it_may() {
     let ended = answer("OPTIONS", "0").await;
     assert!(ended.starts_with("HTTP/1.1 200 "), "{ended}");
     assert!(!ended.contains("x-method"), "{ended}");
-    let wrong = answer("OPTIONS", "-1").await;
-    assert!(wrong.starts_with("HTTP/1.1 400 "), "{wrong}");
+    for wrong in ["-1", "+3", "", "3\r\nmax-forwards: 3"] {
+        let wrong = answer("OPTIONS", wrong).await;
+        assert!(wrong.starts_with("HTTP/1.1 400 "), "{wrong}");
+    }
     // Of any other method it means nothing.
     let passed = answer("GET", "0").await;
     assert_eq!(got(&passed, "max-forwards"), ["0"], "{passed}");
+}
+
+/// If the request decided that, any client could make an upstream fail.
+#[tokio::test]
+async fn the_file_says_over_which_version_an_upstream_is_called() {
+    let upstream = common::serve(Router::new().fallback(any(echo))).await;
+    for (rules, target) in [(OPEN, String::new()), (OPEN_HTTP2, upstream.clone())] {
+        let url = gateway_to(&upstream, rules).await;
+        for client in [http1(), http2()] {
+            for content_type in ["text/plain", "application/grpc-web+proto"] {
+                let request = client.get(format!("{url}/a"));
+                let request = request.header("content-type", content_type);
+                let answer = request.send().await.unwrap();
+                assert_eq!(answer.headers()["x-uri"], format!("{target}/a"));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn calls_of_grpc_to_an_upstream_without_it_are_refused_and_open_no_breaker() {
+    let upstream = common::serve(Router::new().fallback(any(echo))).await;
+    let url = gateway_to(&upstream, FRAGILE).await;
+    for client in [http1(), http2()] {
+        for content_type in ["application/grpc", "application/grpc+proto"] {
+            let request = client.post(&url).header("content-type", content_type);
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK);
+            assert_eq!(answer.headers()["content-type"], "application/grpc");
+            assert_eq!(answer.headers()["grpc-status"], "12");
+            assert!(!answer.headers().contains_key("x-method"));
+        }
+    }
+    assert_eq!(common::status(&url).await, StatusCode::OK);
+}
+
+/// RFC 9110, section 2.5: the version says what the sender of a message can do.
+#[tokio::test]
+async fn an_answer_is_in_the_version_of_the_gateway() {
+    let answer = "HTTP/1.0 200 OK\r\ncontent-length: 4\r\n\r\nbody";
+    let url = gateway_to(&upstream_that_answers(answer).await, OPEN).await;
+    let request = "GET / HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\r\n";
+    let passed = answer_to(&url, request).await;
+    assert!(passed.starts_with("HTTP/1.1 200 "), "{passed}");
+    assert!(passed.ends_with("\r\n\r\nbody"), "{passed}");
+}
+
+#[tokio::test]
+async fn a_member_that_is_no_text_hides_no_other() {
+    let url = open_gateway_to(Router::new().fallback(any(echo))).await;
+    let head = "GET / HTTP/1.1\r\nhost: a.test\r\nx-named: a\r\n";
+    let request = format!("{head}connection: \u{e9}, x-named\r\nconnection: close\r\n\r\n");
+    let answer = answer_to(&url, &request).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(got(&answer, "x-named"), [""; 0], "{answer}");
+    let request = format!("{head}connection: close\r\nupgrade: \u{e9}, websocket\r\n\r\n");
+    let answer = answer_to(&url, &request).await;
+    assert!(answer.starts_with("HTTP/1.1 501 "), "{answer}");
+}
+
+#[tokio::test]
+async fn an_answer_whose_length_is_not_one_number_does_not_pass() {
+    for length in ["4, 4", "abc", "+4", "", "4\r\ncontent-length: 5"] {
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+        let url = gateway_to(&upstream_that_answers(&answer).await, OPEN).await;
+        let request = "HEAD / HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\r\n";
+        let passed = answer_to(&url, request).await;
+        assert!(passed.starts_with("HTTP/1.1 502 "), "{length}: {passed}");
+    }
 }

@@ -19,8 +19,20 @@ attempt_timeout = \"1s\"
 circuit_breaker = true
 ";
 
+/// The same, for an upstream of HTTP/2.
+const RULES_HTTP2: &str = "
+[server.defaults]
+pressure = false
+
+[upstream.origin]
+x-http2 = true
+retry = false
+attempt_timeout = \"1s\"
+circuit_breaker = true
+";
+
 /// A gateway whose upstream tells when a request has come, echoes bodies, and hangs at `/hang`.
-async fn gateway() -> (String, UnboundedReceiver<()>) {
+async fn gateway(rules: &str) -> (String, UnboundedReceiver<()>) {
     let (tell, came) = unbounded_channel();
     let app = Router::new()
         .route("/hang", any(pending::<()>))
@@ -32,7 +44,7 @@ async fn gateway() -> (String, UnboundedReceiver<()>) {
             },
         ));
     let upstream = common::serve(app).await;
-    let url = gateway_to(&upstream, RULES).await;
+    let url = gateway_to(&upstream, rules).await;
     (url, came)
 }
 
@@ -49,7 +61,7 @@ const UPLOAD: &str = "PUT / HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\
 /// Six of them would open the breaker, if they passed for a slow upstream.
 #[tokio::test]
 async fn slow_uploads_arrive_and_do_not_cut_the_upstream_off() {
-    let (url, mut came) = gateway().await;
+    let (url, mut came) = gateway(RULES).await;
     let mut uploads = Vec::new();
     for _ in 0..6 {
         uploads.push(send(&url, UPLOAD).await);
@@ -73,7 +85,7 @@ async fn slow_uploads_arrive_and_do_not_cut_the_upstream_off() {
 /// Over HTTP/2 the client is told that the stream was reset, and not why.
 #[tokio::test]
 async fn uploads_that_break_off_over_http2_open_no_breaker() {
-    let (url, _came) = gateway().await;
+    let (url, _came) = gateway(RULES_HTTP2).await;
     for _ in 0..30 {
         let broken = "POST / HTTP/1.1\r\nhost: a.test\r\ncontent-type: application/grpc\r\n\
                       transfer-encoding: chunked\r\n\r\n4\r\npart\r\nZZ\r\n";

@@ -19,6 +19,13 @@
 //! everybody. Who sends has the time of the whole call: put a timeout outside as well, or nothing bounds
 //! it. A callee that is told its deadline is told that of an attempt without a pause.
 //!
+//! # Slow readers
+//!
+//! Whether a body's time is up is looked at when more of the body is asked for. A server does not ask
+//! while its peer does not read what is there already: such a call holds what it holds for as long as
+//! the peer likes. Only the server can end that, by a timeout of its connections' writes; over HTTP/2 not
+//! even so where the peer reads, but opens no window for the stream.
+//!
 //! # The runtime
 //!
 //! A timer needs tokio's, with its time driver enabled (`enable_time` or `enable_all`): outside of
