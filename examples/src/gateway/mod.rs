@@ -9,10 +9,10 @@
 //! It speaks HTTP/1 and HTTP/2, without TLS. A client that takes too long over the head of a request
 //! of HTTP/1 is left, and so is one of HTTP/2 that does not answer pings, and one that reads nothing:
 //! the time that the file gives to a body is looked at when more of it is wanted, and for such a client
-//! nothing is. One that says nothing at all is kept, or no more than HTTP/2 may begin with as well (the
-//! `P` of a `POST`). So is one of HTTP/2 that answers pings, but opens no window. Nothing says how many connections there may be: what is in front of it on the open
-//! network has to look after that. Where the process may open no more, `accept error` is logged once a
-//! second, and new clients wait.
+//! nothing is. Kept is one that says nothing at all, or no more than what HTTP/2 may begin with as well
+//! (the `P` of a `POST`), and one of HTTP/2 that answers pings but opens no window. Nothing says how
+//! many connections there may be: what is in front of it on the open network has to look after that.
+//! Where the process may open no more, `accept error` is logged once a second, and new clients wait.
 
 pub mod demo;
 mod message;
