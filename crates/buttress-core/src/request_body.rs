@@ -28,8 +28,9 @@ impl BrokenRequest {
         causes::find(error)
     }
 
-    /// The same for errors of a type that nothing is known about.
-    pub(crate) fn of<E: 'static>(error: &E) -> Option<&Self> {
+    /// The one that `error` is, or that is in its chain if it is a `BoxError`. For errors of a type
+    /// that nothing is known about, not even that it is an [`Error`].
+    pub fn of<E: 'static>(error: &E) -> Option<&Self> {
         causes::of(error)
     }
 }

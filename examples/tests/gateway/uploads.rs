@@ -1,13 +1,11 @@
-//! Uploads through the gateway, over real sockets: whose time runs, and whose failure it is.
+//! Uploads through the gateway, over real sockets: whose failure it is that they fail.
 
 use super::{common, gateway_to};
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::routing::any;
-use std::future::pending;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 const RULES: &str = "
 [server.defaults]
@@ -31,21 +29,12 @@ attempt_timeout = \"1s\"
 circuit_breaker = true
 ";
 
-/// A gateway whose upstream tells when a request has come, echoes bodies, and hangs at `/hang`.
-async fn gateway(rules: &str) -> (String, UnboundedReceiver<()>) {
-    let (tell, came) = unbounded_channel();
+/// A gateway whose upstream echoes bodies: when they are there, or, at `/stream`, as they come.
+async fn gateway(rules: &str) -> String {
     let app = Router::new()
-        .route("/hang", any(pending::<()>))
-        .fallback(any(|body: Bytes| async { body }))
-        .layer(axum::middleware::from_fn(
-            move |request: axum::extract::Request, next: axum::middleware::Next| {
-                let _ = tell.send(());
-                next.run(request)
-            },
-        ));
-    let upstream = common::serve(app).await;
-    let url = gateway_to(&upstream, rules).await;
-    (url, came)
+        .route("/stream", any(|body: Body| async { body }))
+        .fallback(any(|body: Bytes| async { body }));
+    gateway_to(&common::serve(app).await, rules).await
 }
 
 async fn send(url: &str, request: &str) -> TcpStream {
@@ -55,43 +44,69 @@ async fn send(url: &str, request: &str) -> TcpStream {
     connection
 }
 
-const UPLOAD: &str = "PUT / HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\
-                      content-length: 9\r\n\r\nslow";
+/// What comes until the connection ends or breaks.
+async fn rest(mut connection: TcpStream) -> String {
+    let mut answer = Vec::new();
+    let _ = connection.read_to_end(&mut answer).await;
+    String::from_utf8(answer).unwrap()
+}
 
-/// Six of them would open the breaker, if they passed for a slow upstream.
+/// An upload of unknown length.
+fn upload(path: &str, kind: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: a.test\r\ncontent-type: {kind}\r\n\
+         transfer-encoding: chunked\r\n\r\n4\r\npart\r\n"
+    )
+}
+
+/// Rules, and what is sent to a gateway by them.
+const KINDS: [(&str, &str); 2] = [(RULES, "text/plain"), (RULES_HTTP2, "application/grpc")];
+
+/// They would open the breaker, if they passed for a slow upstream.
 #[tokio::test]
-async fn slow_uploads_arrive_and_do_not_cut_the_upstream_off() {
-    let (url, mut came) = gateway(RULES).await;
-    let mut uploads = Vec::new();
-    for _ in 0..6 {
-        uploads.push(send(&url, UPLOAD).await);
-        came.recv().await.unwrap();
-    }
-    // What came later has run out of the time of an attempt, which is its upstream's fault.
-    assert_eq!(common::status(&format!("{url}/hang")).await, 504);
-    let mut first = uploads.remove(0);
-    first.write_all(b"ly!!!").await.unwrap();
-    let mut answer = String::new();
-    first.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert!(answer.ends_with("slowly!!!"), "{answer}");
-    // The others go away.
-    drop(uploads);
-    for _ in 0..30 {
-        assert_eq!(common::status(&url).await, 200);
+async fn slow_uploads_run_out_of_time_and_do_not_cut_the_upstream_off() {
+    for (rules, kind) in KINDS {
+        let url = gateway(rules).await;
+        let mut uploads = Vec::new();
+        for _ in 0..30 {
+            uploads.push(send(&url, &upload("/", kind)).await);
+        }
+        for connection in uploads {
+            let answer = rest(connection).await;
+            let late = answer.starts_with("HTTP/1.1 504") || answer.contains("grpc-status: 4");
+            assert!(late, "{answer}");
+        }
+        assert_eq!(common::status(&url).await, 200, "{kind}");
     }
 }
 
 /// Over HTTP/2 the client is told that the stream was reset, and not why.
 #[tokio::test]
-async fn uploads_that_break_off_over_http2_open_no_breaker() {
-    let (url, _came) = gateway(RULES_HTTP2).await;
-    for _ in 0..30 {
-        let broken = "POST / HTTP/1.1\r\nhost: a.test\r\ncontent-type: application/grpc\r\n\
-                      transfer-encoding: chunked\r\n\r\n4\r\npart\r\nZZ\r\n";
-        let mut connection = send(&url, broken).await;
-        let mut answer = String::new();
-        let _ = connection.read_to_string(&mut answer).await;
+async fn uploads_that_break_off_open_no_breaker() {
+    for (rules, kind) in KINDS {
+        let url = gateway(rules).await;
+        for _ in 0..30 {
+            let broken = upload("/", kind) + "ZZ\r\n";
+            rest(send(&url, &broken).await).await;
+        }
+        assert_eq!(common::status(&url).await, 200, "{kind}");
     }
-    assert_eq!(common::status(&url).await, 200);
+}
+
+#[tokio::test]
+async fn uploads_that_break_off_after_the_answers_headers_open_no_breaker() {
+    for (rules, kind) in KINDS {
+        let url = gateway(rules).await;
+        for _ in 0..30 {
+            let mut connection = send(&url, &upload("/stream", kind)).await;
+            let mut begun = Vec::new();
+            while !begun.windows(4).any(|window| window == b"part") {
+                assert_ne!(connection.read_buf(&mut begun).await.unwrap(), 0);
+            }
+            assert!(begun.starts_with(b"HTTP/1.1 200"), "{kind}");
+            connection.write_all(b"ZZ\r\n").await.unwrap();
+            rest(connection).await;
+        }
+        assert_eq!(common::status(&url).await, 200, "{kind}");
+    }
 }

@@ -31,9 +31,14 @@
 //! | was dropped unanswered, having run for the [slow](CircuitBreakerBuilder::slow_calls) time, or 250 ms if none is set | a failure, and slow |
 //! | was dropped earlier, or while its answer came in | nothing |
 //! | was refused by one of our layers further in | nothing |
-//! | was dropped, or ran out of its deadline, while the [sender](crate::timeout#slow-senders) of its body was waited for or just after; failed because that broke off | nothing |
+//! | was timed out further in, or dropped unanswered, while the [sender](crate::timeout#slow-senders) of its body was waited for | nothing |
+//! | failed, before or after its answer began, because the request's body broke off | nothing |
 //!
-//! A call is as slow as it took, also if that was its sender's doing.
+//! The last two are known of attempts inside of a [`Retry`](crate::Retry), a [`Hedge`](crate::Hedge)
+//! or a configured upstream. What the callee answers itself counts in any case, and a call is as slow
+//! as it took, also if that was its sender's doing. A stream of requests that stays open while nothing
+//! is sent looks like a slow sender: if the callee of such calls hangs, timeouts end them, and the
+//! breaker does not see it.
 //!
 //! gRPC calls are judged by their status, in the trailers if it is there.
 //!

@@ -1,7 +1,8 @@
 use super::settle::{self, Held};
 use crate::body::AnswerBody;
+use crate::repeat::Upload;
 use buttress_core::pushback::Pushback;
-use buttress_core::{Outcome, Permit};
+use buttress_core::{BrokenRequest, Outcome, Permit};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
@@ -22,6 +23,8 @@ pub struct GuardBody<B, P: Permit, E> {
     /// Until the call is over.
     permit: Held<P>,
     verdict: Option<Verdict<E>>,
+    /// The request's body may break off after the answer has begun.
+    upload: Upload,
 }
 
 /// How a call went, as far as is known when its headers are there.
@@ -37,7 +40,7 @@ where
     E: ClassifyEos<FailureClass: Into<Outcome>>,
 {
     #[inline]
-    pub(super) fn new(body: B, permit: P, verdict: Verdict<E>) -> Self {
+    pub(super) fn new(body: B, permit: P, verdict: Verdict<E>, upload: Upload) -> Self {
         let over = body.is_end_stream();
         let mut permit = Held::new(permit);
         let so_far = match verdict {
@@ -56,6 +59,7 @@ where
             body: AnswerBody::inner(body),
             permit,
             verdict,
+            upload,
         }
     }
 }
@@ -67,6 +71,7 @@ impl<B, P: Permit, E> From<Bytes> for GuardBody<B, P, E> {
             body: AnswerBody::from(bytes),
             permit: Held::nothing(),
             verdict: None,
+            upload: Upload::nothing(),
         }
     }
 }
@@ -95,9 +100,20 @@ where
             match &frame {
                 None => settle(permit, verdict, None, |eos| eos.classify_eos(None)),
                 Some(Err(error)) => {
-                    // A body that breaks off failed, whatever its headers promised.
-                    if let Some(Verdict::Known(outcome @ Outcome::Success)) = verdict {
-                        *outcome = Outcome::Failure;
+                    let excused = || this.upload.is_broken() || BrokenRequest::of(error).is_some();
+                    match verdict {
+                        // A body that breaks off failed, whatever its headers promised.
+                        Some(Verdict::Known(outcome @ Outcome::Success)) => {
+                            *outcome = if excused() {
+                                Outcome::Cancelled
+                            } else {
+                                Outcome::Failure
+                            };
+                        }
+                        Some(Verdict::AtTheEnd(_)) if excused() => {
+                            *verdict = Some(Verdict::Known(Outcome::Cancelled));
+                        }
+                        _ => {}
                     }
                     settle(permit, verdict, None, |eos| Err(eos.classify_error(error)));
                 }

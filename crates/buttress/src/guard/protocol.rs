@@ -15,6 +15,9 @@ pub trait GuardProtocol<Req, Res, Err, P: Permit>:
     /// future.
     type Response;
 
+    /// Whether a request may still be on its way when the service is called.
+    const HAS_UPLOADS: bool = false;
+
     /// Looks at a request that goes on to the service.
     fn observe(&self, request: &Req) -> Self::Observer;
 
@@ -56,10 +59,10 @@ mod http {
     use super::GuardProtocol;
     use crate::guard::body::{GuardBody, Verdict, tell_pushback};
     use crate::guard::settle::settle;
-    use crate::repeat::failed;
-    use ::http::{HeaderMap, Request, Response, StatusCode};
+    use crate::repeat::{Upload, current, excuse};
+    use ::http::{HeaderMap, Request, Response};
     use buttress_core::protocol::announce;
-    use buttress_core::{Http, Outcome, Permit, Quota, Reason, Reject, Rejection};
+    use buttress_core::{Http, Outcome, Permit, Quota, Reject, Rejection};
     use http_body::Body;
     use std::fmt::Display;
     use tower_http::classify::{ClassifiedResponse, ClassifyResponse, MakeClassifier};
@@ -78,6 +81,8 @@ mod http {
         type Observer = C::Classifier;
         type Response = Response<GuardBody<B, P, C::ClassifyEos>>;
 
+        const HAS_UPLOADS: bool = true;
+
         #[inline]
         fn observe(&self, request: &Request<Req>) -> C::Classifier {
             self.classifier().make_classifier(request)
@@ -93,22 +98,23 @@ mod http {
                 Ok(response) => response,
                 Err(error) => {
                     let outcome = classifier.classify_error(&error).into();
-                    let is_late = Rejection::of(&error).is_some_and(is_of_deadline);
-                    settle(permit, failed(outcome, is_late));
+                    settle(permit, excuse(outcome, Rejection::of(&error)));
                     return Err(error);
                 }
             };
             tell_quotas(&permit, response.headers_mut());
+            let mut upload = Upload::nothing();
             let verdict = if P::WANTS_OUTCOME && permit.wants_outcome() {
+                upload = current();
                 match classifier.classify_response(&response) {
                     ClassifiedResponse::Ready(Ok(())) => Verdict::Known(Outcome::Success),
                     ClassifiedResponse::Ready(Err(class)) => {
                         let outcome = class.into();
-                        let is_late = is_late(&response);
-                        Verdict::Known(if is_late {
-                            failed(outcome, is_late)
-                        } else {
-                            outcome
+                        // What the callee says itself counts as it says.
+                        let refusal = response.extensions().get();
+                        Verdict::Known(match refusal {
+                            Some(_) => excuse(outcome, refusal),
+                            None => outcome,
                         })
                     }
                     ClassifiedResponse::RequiresEos(eos) => Verdict::AtTheEnd(eos),
@@ -119,23 +125,8 @@ mod http {
             if let Verdict::Known(outcome) = verdict {
                 tell_pushback(&mut permit, outcome, response.headers());
             }
-            Ok(response.map(|body| GuardBody::new(body, permit, verdict)))
+            Ok(response.map(|body| GuardBody::new(body, permit, verdict, upload)))
         }
-    }
-
-    /// Whether it says that the deadline has passed: here, or at a callee that was told it.
-    #[cold]
-    fn is_late<B>(response: &Response<B>) -> bool {
-        if let Some(rejection) = response.extensions().get() {
-            return is_of_deadline(rejection);
-        }
-        let status = response.headers().get("grpc-status");
-        response.status() == StatusCode::GATEWAY_TIMEOUT
-            || status.is_some_and(|status| status == "4")
-    }
-
-    fn is_of_deadline(rejection: &Rejection) -> bool {
-        rejection.reason() == Reason::DeadlinePassed
     }
 
     /// Adds the header fields of the quotas that are announced.

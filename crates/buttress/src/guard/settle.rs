@@ -11,6 +11,8 @@ pub(crate) struct Held<P: Permit> {
     permit: Option<P>,
     /// What it means if the call goes no further; `None` if nothing.
     if_dropped: Option<Outcome>,
+    /// Whether its request may still be on its way.
+    has_upload: bool,
 }
 
 impl<P: Permit> Held<P> {
@@ -19,7 +21,16 @@ impl<P: Permit> Held<P> {
         Self {
             permit: Some(permit),
             if_dropped: Some(Outcome::Cancelled),
+            has_upload: false,
         }
+    }
+
+    /// The same of a call whose request may still be on its way: who drops it then need not have
+    /// lost patience.
+    #[inline]
+    pub(crate) fn with_upload(mut self, has_upload: bool) -> Self {
+        self.has_upload = has_upload;
+        self
     }
 
     /// Holds nothing.
@@ -28,6 +39,7 @@ impl<P: Permit> Held<P> {
         Self {
             permit: None,
             if_dropped: Some(Outcome::Cancelled),
+            has_upload: false,
         }
     }
 
@@ -75,7 +87,7 @@ impl<P: Permit> Drop for Held<P> {
         if P::WANTS_OUTCOME
             && let Some(outcome) = self.if_dropped
             && let Some(permit) = self.permit.take()
-            && !(outcome == Outcome::Cancelled && excuses_leaving())
+            && !(self.has_upload && outcome == Outcome::Cancelled && excuses_leaving())
         {
             permit.complete(outcome, &Now::lazy(clock::now));
         }

@@ -1,3 +1,4 @@
+use crate::repeat::Attempting;
 use pin_project::pin_project;
 use std::future::Future;
 use std::pin::Pin;
@@ -19,7 +20,7 @@ enum State<S, A, F> {
         service: S,
         attempt: Option<A>,
     },
-    Running(#[pin] F),
+    Running(#[pin] Attempting<F>),
 }
 
 /// An answer, and what watched the attempt.
@@ -56,7 +57,8 @@ impl<S: Service<A>, A, O> Attempt<S, A, O> {
                     let Some(attempt) = ready.and_then(|()| attempt.take()) else {
                         return Poll::Ready(None);
                     };
-                    let future = service.call(attempt);
+                    // Its body is complete, or it would not be sent.
+                    let future = Attempting::of_complete(service.call(attempt));
                     state.set(State::Running(future));
                 }
                 StateProjection::Running(future) => {

@@ -80,27 +80,31 @@ where
         let (mut first, observer, shared) = (this.first, this.observer, &**this.shared);
         let (arrival, failures) = (*this.arrival, *this.failures);
         let Some(race) = this.race else {
-            let Some(future) = first.as_mut().as_pin_mut() else {
+            let Some(mut future) = first.as_mut().as_pin_mut() else {
                 return Poll::Pending;
             };
-            let result = ready!(future.poll(context));
+            let result = ready!(future.as_mut().poll(context));
+            let upload = future.take_upload();
             first.set(None);
             let Some(observer) = observer.take() else {
                 return Poll::Pending;
             };
-            let (answer, look) = Pr::look(observer, result, context);
+            let (answer, mut look) = Pr::look(observer, result, context);
+            upload.judge(&mut look);
             shared.judge(&look, failures);
             shared.record(arrival, &look);
             return Poll::Ready(answer);
         };
         this.alarm.poll(context, |context| {
             // The first attempt first: if it is ready together with a hedge, it wins.
-            if let Some(future) = first.as_mut().as_pin_mut()
-                && let Poll::Ready(result) = future.poll(context)
+            if let Some(mut future) = first.as_mut().as_pin_mut()
+                && let Poll::Ready(result) = future.as_mut().poll(context)
                 && let Some(observer) = observer.take()
             {
+                let upload = future.take_upload();
                 first.set(None);
-                let (answer, look) = Pr::look(observer, result, context);
+                let (answer, mut look) = Pr::look(observer, result, context);
+                upload.judge(&mut look);
                 let verdict = shared.judge(&look, failures);
                 if verdict == Verdict::Final {
                     race.stop();

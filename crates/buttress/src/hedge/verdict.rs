@@ -61,7 +61,7 @@ impl Shared {
                 if look.outcome == Outcome::Success {
                     budget.succeeded();
                 }
-            } else if !matches!(look.answer, AnswerKind::Rejected(_)) {
+            } else if !matches!(look.answer, AnswerKind::Rejected(_)) && !look.is_of_no_account() {
                 budget.failed();
             }
         }

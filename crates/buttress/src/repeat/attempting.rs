@@ -1,20 +1,19 @@
-use super::upload::{Turn, Upload};
+use super::upload::Upload;
 #[cfg(feature = "http")]
-use buttress_core::Outcome;
+use buttress_core::{Outcome, Rejection};
 use pin_project::{pin_project, pinned_drop};
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 /// The future of an attempt whose body may still be on its way.
 ///
-/// Timeouts and guards inside of it learn who is waited for, if they ask while it is polled or
-/// dropped. So they need not carry that about for the calls that end well; and what is asked by
-/// somebody in a task of its own knows nothing of it, as if the body were complete.
+/// Guards inside of it learn who is waited for, if they ask while it is polled or dropped. So they
+/// need not carry that about for the calls that end well; and what is asked by somebody in a task of
+/// its own knows nothing of it, as if the body were complete.
 ///
 /// # Cancellation
 ///
@@ -34,6 +33,17 @@ impl<F> Attempting<F> {
         let future = Some(future);
         Self { future, upload }
     }
+
+    /// The same for an attempt whose body is complete. It hides that of an attempt around it.
+    pub(crate) const fn of_complete(future: F) -> Self {
+        Self::new(future, Upload::nothing())
+    }
+
+    /// What is known of its body, once it has been answered.
+    #[inline]
+    pub(crate) fn take_upload(self: Pin<&mut Self>) -> Upload {
+        mem::take(self.project().upload)
+    }
 }
 
 impl<F: Future> Future for Attempting<F> {
@@ -45,9 +55,6 @@ impl<F: Future> Future for Attempting<F> {
         let Some(future) = this.future.as_pin_mut() else {
             return Poll::Pending;
         };
-        if this.upload.is_nothing() {
-            return future.poll(context);
-        }
         let _scope = Scope::enter(this.upload);
         future.poll(context)
     }
@@ -58,10 +65,8 @@ impl<F> PinnedDrop for Attempting<F> {
     #[inline]
     fn drop(self: Pin<&mut Self>) {
         let mut this = self.project();
-        if !this.upload.is_nothing() {
-            let _scope = Scope::enter(this.upload);
-            this.future.set(None);
-        }
+        let _scope = Scope::enter(this.upload);
+        this.future.set(None);
     }
 }
 
@@ -73,75 +78,77 @@ impl<F> fmt::Debug for Attempting<F> {
     }
 }
 
-/// From when on the callee of the attempt that is polled has been waited for, and the deadline of the
-/// whole call. Nothing if that is from the beginning, as far as anybody knows.
-pub(crate) fn callee_since(now: Instant) -> Option<(Instant, Option<Instant>)> {
-    with_current(|upload| Some((upload.turn()?.callee_since(now)?, upload.deadline())))
-}
-
 /// Whether the caller of the attempt that is dropped cannot have lost patience with the callee.
 pub(crate) fn excuses_leaving() -> bool {
-    with_current(|upload| upload.turn().is_some_and(Turn::excuses_leaving))
+    with_current(Upload::excuses_leaving)
 }
 
-/// How a call went that has failed, and whether because it was not done by its caller's deadline.
+/// How a call of the attempt that is polled went, if it has failed with an error, or by this refusal
+/// of a layer further in.
 #[cfg(feature = "http")]
-pub(crate) fn failed(outcome: Outcome, is_late: bool) -> Outcome {
-    if outcome != Outcome::Failure {
-        return outcome;
-    }
-    let turn = with_current(Upload::turn);
-    match turn {
-        Some(Turn::Broken) => Outcome::Cancelled,
-        Some(turn) if is_late && turn.excuses_leaving() => Outcome::Cancelled,
-        _ => outcome,
-    }
+pub(crate) fn excuse(outcome: Outcome, refusal: Option<&Rejection>) -> Outcome {
+    with_current(|upload| upload.excuse(outcome, refusal))
+}
+
+/// The upload of the attempt that is polled.
+#[cfg(feature = "http")]
+pub(crate) fn current() -> Upload {
+    with_current(Upload::share)
 }
 
 thread_local! {
-    /// That of the attempt that is polled or dropped.
-    static CURRENT: Cell<Upload> = const { Cell::new(Upload::nothing()) };
+    /// That of the attempt that is polled or dropped. Without a destructor, so that calls may be
+    /// dropped when their thread ends: a [`Scope`] leaves nothing behind.
+    static CURRENT: Cell<ManuallyDrop<Upload>> =
+        const { Cell::new(ManuallyDrop::new(Upload::nothing())) };
 }
 
-/// While it lives, the attempt's upload is the current one.
+/// While it lives, the attempt's upload is the current one, or none is if it has none.
 struct Scope<'a> {
     place: &'a mut Upload,
     outer: Upload,
 }
 
 impl<'a> Scope<'a> {
+    #[inline]
     fn enter(place: &'a mut Upload) -> Self {
-        let own = mem::take(place);
-        let outer = CURRENT.replace(own);
+        let outer = replace(mem::take(place));
         Self { place, outer }
     }
 }
 
 /// Also if the attempt panics.
 impl Drop for Scope<'_> {
+    #[inline]
     fn drop(&mut self) {
-        *self.place = CURRENT.replace(mem::take(&mut self.outer));
+        *self.place = replace(mem::take(&mut self.outer));
     }
 }
 
 fn with_current<R>(look: impl FnOnce(&Upload) -> R) -> R {
-    let current = CURRENT.take();
+    let current = replace(Upload::nothing());
     let result = look(&current);
-    CURRENT.set(current);
+    replace(current);
     result
+}
+
+#[inline]
+fn replace(upload: Upload) -> Upload {
+    let replaced = CURRENT.try_with(|current| current.replace(ManuallyDrop::new(upload)));
+    replaced.map_or_else(|_| Upload::nothing(), ManuallyDrop::into_inner)
 }
 
 #[cfg(all(test, feature = "http"))]
 mod tests {
-    use super::super::upload::{Asked, Sending};
+    use super::super::upload::{Sending, Turn};
     use super::*;
     use futures_util::FutureExt;
     use std::future::{pending, poll_fn};
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     fn waiting() -> (Sending, Upload) {
-        let mut sending = Sending(Upload::begin(None));
-        sending.note(Asked::Nothing);
+        let sending = Sending(Upload::begin());
+        sending.tell(Turn::Sender);
         let upload = sending.0.share();
         (sending, upload)
     }
@@ -156,14 +163,25 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_within_another_hides_its_upload_only_while_it_is_polled() {
-        let (_sending, outer) = waiting();
-        let untouched = Sending(Upload::begin(None));
-        let inner = poll_fn(|_| Poll::Ready(excuses_leaving()));
-        let inner = Attempting::new(inner, untouched.0.share());
-        let both = inner.map(|inside| (inside, excuses_leaving()));
-        let seen = Attempting::new(both, outer).now_or_never();
-        assert_eq!(seen, Some((false, true)));
+    fn an_attempt_within_another_hides_its_upload_only_while_it_is_polled_or_dropped() {
+        struct AsksWhenDropped;
+        impl Drop for AsksWhenDropped {
+            fn drop(&mut self) {
+                assert!(!excuses_leaving());
+            }
+        }
+        for inner in [Upload::begin(), Upload::nothing()] {
+            let (_sending, outer) = waiting();
+            let dropped = AsksWhenDropped;
+            let within = poll_fn(move |_| {
+                let _ = &dropped;
+                Poll::Ready(excuses_leaving())
+            });
+            let within = Attempting::new(within, inner);
+            let both = within.map(|inside| (inside, excuses_leaving()));
+            let seen = Attempting::new(both, outer).now_or_never();
+            assert_eq!(seen, Some((false, true)));
+        }
     }
 
     #[test]

@@ -43,7 +43,7 @@ where
     /// The [`Deadline`] of the request, or what its `grpc-timeout` says if that is earlier.
     #[inline]
     fn deadline(&self, request: &Request<B>) -> Option<Instant> {
-        let carried = carried(request);
+        let carried = Deadline::of(request.extensions()).map(Deadline::instant);
         match request.headers().get(GRPC_TIMEOUT) {
             None => carried,
             Some(timeout) => {
@@ -57,14 +57,12 @@ where
 
     #[inline]
     fn once(&self, request: Request<B>) -> Self::Attempt {
-        let deadline = deadline_of_upload(&request);
-        request.map(|body| ReplayBody::once(body, deadline))
+        request.map(ReplayBody::once)
     }
 
     fn keep(&self, request: Request<B>, limit: usize) -> (Self::Attempt, Kept) {
-        let deadline = deadline_of_upload(&request);
         let (head, body) = request.into_parts();
-        let (body, kept) = ReplayBody::keep(body, limit, deadline);
+        let (body, kept) = ReplayBody::keep(body, limit);
         let kept = Kept {
             head: head.clone(),
             body: kept,
@@ -133,20 +131,6 @@ where
         };
         (Ok(response), look)
     }
-}
-
-#[inline]
-fn carried<B>(request: &Request<B>) -> Option<Instant> {
-    Deadline::of(request.extensions()).map(Deadline::instant)
-}
-
-/// Nobody asks for that of a body that is complete.
-#[inline]
-fn deadline_of_upload<B: Body>(request: &Request<B>) -> Option<Instant> {
-    if request.body().is_end_stream() {
-        return None;
-    }
-    carried(request)
 }
 
 /// The trailers, if they are there already and nothing comes before them.

@@ -36,6 +36,13 @@ pub enum AnswerKind {
 }
 
 impl Look {
+    /// Whether there is no answer, and that says nothing about the callee: the call never reached it,
+    /// or its sender is to blame.
+    pub(crate) fn is_of_no_account(&self) -> bool {
+        self.outcome == Outcome::Cancelled
+            && matches!(self.answer, AnswerKind::Failed | AnswerKind::Rejected(_))
+    }
+
     pub(super) const fn new(outcome: Outcome, answer: AnswerKind) -> Self {
         Self {
             outcome,

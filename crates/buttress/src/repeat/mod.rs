@@ -20,9 +20,9 @@ mod peek;
 mod replay;
 
 pub use attempting::Attempting;
+pub(crate) use attempting::excuses_leaving;
 #[cfg(feature = "http")]
-pub(crate) use attempting::failed;
-pub(crate) use attempting::{callee_since, excuses_leaving};
+pub(crate) use attempting::{current, excuse};
 pub use judge::Judge;
 pub use look::{AnswerKind, Look};
 pub use protocol::Repeat;

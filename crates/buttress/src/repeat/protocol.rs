@@ -25,8 +25,8 @@ pub trait Repeat<Req>: Protocol<Req> {
     /// The first attempt, and what is kept for others: at most `limit` bytes of its body.
     fn keep(&self, request: Req, limit: usize) -> (Self::Attempt, Self::Kept);
 
-    /// How far the body of the first attempt has been sent, for
-    /// [those who wait](super::Attempting) for its answer. To be asked once.
+    /// How far the body of the attempt has been sent, for [those who judge](super::Attempting) how
+    /// it went. To be asked once.
     fn upload(&self, attempt: &Self::Attempt) -> Upload;
 
     /// Another attempt. There is none if the body was longer than the limit, broke off, or has not

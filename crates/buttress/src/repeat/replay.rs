@@ -1,4 +1,4 @@
-use super::upload::{Asked, Sending, Upload};
+use super::upload::{Sending, Turn, Upload};
 use buttress_core::BrokenRequest;
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
@@ -9,7 +9,6 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
 /// The body of an attempt.
 ///
@@ -38,18 +37,18 @@ enum Content<B> {
 }
 
 impl<B: Body> ReplayBody<B> {
-    /// Sends the body without keeping it, for a call with that deadline.
+    /// Sends the body without keeping it.
     #[inline]
-    pub(super) fn once(body: B, deadline: Option<Instant>) -> Self {
-        Self::sent(body, None, deadline)
+    pub(super) fn once(body: B) -> Self {
+        Self::sent(body, None)
     }
 
     #[inline]
-    fn sent(body: B, keeping: Option<Keeping>, deadline: Option<Instant>) -> Self {
+    fn sent(body: B, keeping: Option<Keeping>) -> Self {
         let sending = Sending(if body.is_end_stream() {
             Upload::nothing()
         } else {
-            Upload::begin(deadline)
+            Upload::begin()
         });
         Self {
             content: Content::Sent {
@@ -69,14 +68,14 @@ impl<B: Body> ReplayBody<B> {
         }
     }
 
-    /// Sends the body, for a call with that deadline, and keeps at most `limit` bytes of it.
-    pub(super) fn keep(body: B, limit: usize, deadline: Option<Instant>) -> (Self, KeptBody) {
+    /// Sends the body, and keeps at most `limit` bytes of it.
+    pub(super) fn keep(body: B, limit: usize) -> (Self, KeptBody) {
         if body.is_end_stream() {
-            return (Self::once(body, deadline), KeptBody::Empty);
+            return (Self::once(body), KeptBody::Empty);
         }
         let size = body.size_hint();
         if size.lower() > limit as u64 {
-            return (Self::once(body, deadline), KeptBody::TooLong);
+            return (Self::once(body), KeptBody::TooLong);
         }
         let recording = Arc::new(Recording {
             exact: size.exact().is_some(),
@@ -87,8 +86,7 @@ impl<B: Body> ReplayBody<B> {
             whole: Whole::default(),
             recording: Arc::clone(&recording),
         });
-        let sent = Self::sent(body, keeping, deadline);
-        (sent, KeptBody::Recorded(recording))
+        (Self::sent(body, keeping), KeptBody::Recorded(recording))
     }
 }
 
@@ -212,13 +210,14 @@ where
                 sending,
             } => {
                 let polled = body.as_mut().poll_frame(context);
-                sending.note(match &polled {
-                    Poll::Pending => Asked::Nothing,
-                    Poll::Ready(None) => Asked::TheEnd,
-                    Poll::Ready(Some(Err(_))) => Asked::Error,
-                    Poll::Ready(Some(Ok(_))) if body.is_end_stream() => Asked::TheEnd,
-                    Poll::Ready(Some(Ok(_))) => Asked::Part,
-                });
+                match &polled {
+                    Poll::Pending => sending.tell(Turn::Sender),
+                    Poll::Ready(Some(Err(_))) => sending.end(Turn::Broken),
+                    Poll::Ready(Some(Ok(_))) if !body.is_end_stream() => {
+                        sending.tell(Turn::Callee);
+                    }
+                    Poll::Ready(_) => sending.end(Turn::Callee),
+                }
                 let frame = ready!(polled);
                 let frame = frame.map(|frame| {
                     frame.map(|frame| {

@@ -1,121 +1,127 @@
 //! Who is waited for while a request's body is sent.
 //!
 //! A call that has no answer yet tells nothing about the callee as long as the request is not there:
-//! its sender may be slow. A timeout that does not know that takes slow senders for a slow callee, and
-//! a circuit breaker then cuts the callee off from everybody. But a callee that reads nothing leaves
-//! the body unfinished, too. What tells the two apart is who has the turn: the sender, if the body was
-//! asked for more and had nothing; else the callee.
+//! its sender may be slow. Who does not know that takes slow senders for a slow callee, and a circuit
+//! breaker then cuts the callee off from everybody. But a callee that reads nothing leaves the body
+//! unfinished, too. What tells the two apart is who has the turn: the sender, if the body was asked
+//! for more and had nothing; else the callee.
+//!
+//! That is all that is known: how a call counts that ends now. No call runs for longer because of it.
 
-use crate::clock;
-use parking_lot::Mutex;
+use super::{AnswerKind, Look};
+use buttress_core::{Outcome, Reason, Rejection};
 use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU8, Ordering};
 
-/// How far the body of an attempt has been sent, for those who wait for its answer. It says nothing
-/// of an attempt whose body is complete from the start.
+/// How far the body of an attempt has been sent, for those who judge how the attempt went. It says
+/// nothing of one whose body is complete from the start.
 #[derive(Default)]
 pub struct Upload {
-    shared: Option<Arc<Shared>>,
-}
-
-#[derive(Default)]
-struct Shared {
-    /// When the caller stops waiting for the whole call.
-    deadline: Option<Instant>,
-    turn: Mutex<Turn>,
+    turn: Option<Arc<AtomicU8>>,
 }
 
 /// Who is waited for.
-#[cfg_attr(
-    not(feature = "http"),
-    expect(dead_code, reason = "only HTTP has bodies")
-)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Turn {
-    /// The callee: nobody has asked for the body yet.
-    #[default]
-    Untouched,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// The callee: nobody has asked for the body yet, or it has something to go on with.
+    Callee,
     /// Whoever sends the body: it was asked for more and had nothing.
     Sender,
-    /// The callee, which has something to go on with. Since when, if that was not at once.
-    Callee(Option<Instant>),
     /// Nobody: the body broke off.
     Broken,
 }
 
-/// What came of asking a body for more.
-#[cfg(feature = "http")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
-    Nothing,
-    Part,
-    TheEnd,
-    Error,
-}
-
 impl Upload {
     pub(crate) const fn nothing() -> Self {
-        Self { shared: None }
+        Self { turn: None }
     }
 
-    pub(crate) const fn is_nothing(&self) -> bool {
-        self.shared.is_none()
+    /// Whether the request's sender is waited for, or is gone: who leaves now has not lost patience
+    /// with the callee.
+    pub(super) fn excuses_leaving(&self) -> bool {
+        self.turn() != Turn::Callee
     }
 
-    /// One that begins, of a call with this deadline.
-    #[cfg(feature = "http")]
-    pub(super) fn begin(deadline: Option<Instant>) -> Self {
-        let mut shared = with_spare(Vec::pop).flatten().unwrap_or_default();
-        if let Some(shared) = Arc::get_mut(&mut shared) {
-            shared.deadline = deadline;
-            *shared.turn.get_mut() = Turn::Untouched;
+    /// How a call went that has failed with an error, or by this refusal of a layer further in. What
+    /// a callee answers itself is its own, and not to be asked about.
+    pub(super) fn excuse(&self, outcome: Outcome, refusal: Option<&Rejection>) -> Outcome {
+        if !matches!(outcome, Outcome::Failure | Outcome::Overload) {
+            return outcome;
         }
-        let shared = Some(shared);
-        Self { shared }
+        let excused = match self.turn() {
+            Turn::Callee => false,
+            Turn::Sender => refusal.is_some_and(is_for_time),
+            Turn::Broken => true,
+        };
+        if excused { Outcome::Cancelled } else { outcome }
     }
 
-    #[cfg(feature = "http")]
+    /// The same for what an answer looks like.
+    pub(crate) fn judge(&self, look: &mut Look) {
+        look.outcome = match &look.answer {
+            AnswerKind::Failed => self.excuse(look.outcome, None),
+            AnswerKind::Rejected(rejection) => self.excuse(look.outcome, Some(rejection)),
+            _ => look.outcome,
+        };
+    }
+
+    fn turn(&self) -> Turn {
+        let turn = self.turn.as_ref();
+        match turn.map_or(CALLEE, |turn| turn.load(Ordering::Relaxed)) {
+            SENDER => Turn::Sender,
+            BROKEN => Turn::Broken,
+            _ => Turn::Callee,
+        }
+    }
+}
+
+#[cfg(feature = "http")]
+impl Upload {
+    pub(super) fn begin() -> Self {
+        let turn = SPARE.try_with(|spare| {
+            let mut turns = spare.take();
+            let turn = turns.pop();
+            spare.set(turns);
+            turn
+        });
+        let turn = turn.ok().flatten().unwrap_or_default();
+        turn.store(CALLEE, Ordering::Relaxed);
+        Self { turn: Some(turn) }
+    }
+
     pub(super) fn share(&self) -> Self {
-        let shared = self.shared.clone();
-        Self { shared }
+        let turn = self.turn.clone();
+        Self { turn }
     }
 
-    pub(super) fn turn(&self) -> Option<Turn> {
-        self.shared.as_ref().map(|shared| *shared.turn.lock())
+    /// Whether the body broke off.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.turn() == Turn::Broken
     }
 
-    /// When the caller stops waiting for the whole call.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.shared.as_ref()?.deadline
-    }
-}
-
-impl Turn {
-    /// From when on the callee has been waited for; `now` if it is not. Nothing if that is from the
-    /// beginning.
-    pub(super) const fn callee_since(self, now: Instant) -> Option<Instant> {
-        match self {
-            Self::Sender => Some(now),
-            Self::Callee(since) => since,
-            Self::Untouched | Self::Broken => None,
-        }
-    }
-
-    /// Whether somebody who leaves now cannot have lost patience with the callee.
-    pub(super) fn excuses_leaving(self) -> bool {
-        match self {
-            Self::Sender | Self::Broken => true,
-            Self::Callee(Some(since)) => clock::now().saturating_duration_since(since) < HASTE,
-            Self::Callee(None) | Self::Untouched => false,
+    /// No ordering: whoever is told by the callee or the client what became of the body is told
+    /// after this, and else it is a race who was first.
+    fn tell(&self, turn: Turn) {
+        if let Some(told) = &self.turn {
+            let turn = match turn {
+                Turn::Callee => CALLEE,
+                Turn::Sender => SENDER,
+                Turn::Broken => BROKEN,
+            };
+            told.store(turn, Ordering::Relaxed);
         }
     }
 }
 
-/// Who leaves within this time has not lost patience, but changed their mind. It is what circuit
-/// breakers take for it, too.
-const HASTE: Duration = Duration::from_millis(250);
+const CALLEE: u8 = 0;
+const SENDER: u8 = 1;
+const BROKEN: u8 = 2;
+
+fn is_for_time(refusal: &Rejection) -> bool {
+    matches!(refusal.reason(), Reason::TimedOut | Reason::DeadlinePassed)
+}
 
 /// The body's side of an [`Upload`].
 #[derive(Debug)]
@@ -124,57 +130,35 @@ pub(super) struct Sending(pub(super) Upload);
 
 #[cfg(feature = "http")]
 impl Sending {
-    /// What came of asking the body for more. No clock is read for what is there in one piece.
+    /// The body was asked for more.
     #[inline]
-    pub(super) fn note(&mut self, asked: Asked) {
-        if let Some(shared) = &self.0.shared {
-            shared.note(asked);
-            if matches!(asked, Asked::TheEnd | Asked::Error) {
-                self.0 = Upload::nothing();
-            }
-        }
+    pub(super) fn tell(&self, turn: Turn) {
+        self.0.tell(turn);
     }
-}
 
-#[cfg(feature = "http")]
-impl Shared {
-    fn note(&self, asked: Asked) {
-        let mut turn = self.turn.lock();
-        *turn = match (asked, *turn) {
-            (Asked::Nothing, _) => Turn::Sender,
-            (Asked::Error, _) => Turn::Broken,
-            (Asked::Part | Asked::TheEnd, Turn::Untouched) => Turn::Callee(None),
-            (Asked::Part | Asked::TheEnd, _) => Turn::Callee(Some(clock::now())),
-        };
-    }
-}
-
-/// Nobody waits for the sender of a body that the callee wants no more of.
-#[cfg(feature = "http")]
-impl Drop for Sending {
+    /// There will be no more of it.
     #[inline]
-    fn drop(&mut self) {
-        if let Some(shared) = &self.0.shared {
-            let mut turn = shared.turn.lock();
-            if *turn == Turn::Sender {
-                *turn = Turn::Callee(Some(clock::now()));
-            }
-        }
+    pub(super) fn end(&mut self, turn: Turn) {
+        self.0.tell(turn);
+        self.0 = Upload::nothing();
     }
 }
 
-/// The memory of the last one is used again by a later call of the thread, so that a call with a body
-/// allocates nothing.
+/// The memory of the last one is used again by a later call of the thread, so that a call whose body
+/// is there at once allocates nothing.
 impl Drop for Upload {
     #[inline]
     fn drop(&mut self) {
-        if let Some(mut shared) = self.shared.take()
-            && Arc::get_mut(&mut shared).is_some()
+        if let Some(mut turn) = self.turn.take()
+            && Arc::get_mut(&mut turn).is_some()
         {
-            with_spare(|spare| {
-                if spare.len() < MOST_SPARE {
-                    spare.push(shared);
+            // A thread that ends keeps nothing.
+            let _ = SPARE.try_with(|spare| {
+                let mut turns = spare.take();
+                if turns.len() < MOST_SPARE {
+                    turns.push(turn);
                 }
+                spare.set(turns);
             });
         }
     }
@@ -186,20 +170,9 @@ impl fmt::Debug for Upload {
     }
 }
 
-/// So many wait to be used again, on each thread: 64 KiB at most.
-const MOST_SPARE: usize = 512;
+/// So many wait to be used again, on each thread.
+const MOST_SPARE: usize = 64;
 
 thread_local! {
-    static SPARE: Cell<Vec<Arc<Shared>>> = const { Cell::new(Vec::new()) };
-}
-
-/// Nothing if the thread is ending.
-fn with_spare<R>(look: impl FnOnce(&mut Vec<Arc<Shared>>) -> R) -> Option<R> {
-    let with = |cell: &Cell<Vec<_>>| {
-        let mut spare = cell.take();
-        let result = look(&mut spare);
-        cell.set(spare);
-        result
-    };
-    SPARE.try_with(with).ok()
+    static SPARE: Cell<Vec<Arc<AtomicU8>>> = const { Cell::new(Vec::new()) };
 }

@@ -129,7 +129,8 @@ impl<R> RetryBuilder<R> {
 
     /// After which answers to try again, instead of those of the
     /// [default](super::is_worth_repeating). Refusals of layers further in are not retried whatever
-    /// it says, except attempts that were given up by a timeout; nor is what the callee marked.
+    /// it says, except attempts that were given up by a timeout; nor is what the callee marked, or what
+    /// failed because the request's body broke off or was waited for.
     ///
     /// ```
     /// use buttress::Retry;

@@ -95,17 +95,21 @@ where
         this.alarm.poll(task, |task| {
             loop {
                 match state.as_mut().project() {
-                    StateProjection::Calling { future, observer } => {
+                    StateProjection::Calling {
+                        mut future,
+                        observer,
+                    } => {
                         if observer.is_none() {
                             return Step::PendingUntil(None);
                         }
-                        let Poll::Ready(result) = future.poll(task) else {
+                        let Poll::Ready(result) = future.as_mut().poll(task) else {
                             return Step::PendingUntil(None);
                         };
                         let Some(observer) = observer.take() else {
                             return Step::PendingUntil(None);
                         };
-                        let (answer, look) = Pr::look(observer, result, task);
+                        let (answer, mut look) = Pr::look(observer, result, task);
+                        future.take_upload().judge(&mut look);
                         let repeated = match rest {
                             Rest::Nothing => return Step::Done(answer),
                             Rest::Report(origin, shared) => {

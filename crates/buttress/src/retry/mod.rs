@@ -53,7 +53,8 @@
 //! that may be repeated is kept while it is sent: its head is copied (its strings are shared), and
 //! the parts of its body are shared. That takes two allocations for the header map, one for each
 //! header of a name that is not a standard one, a few for its extensions if there are any, and one
-//! for a body that is not empty. A request that may not be repeated costs nothing.
+//! for a body that is not empty. A request that may not be repeated costs nothing, or one allocation
+//! for a body that is still on its way.
 //!
 //! The answer that is retried is kept until the next attempt is about to be made, since it is what
 //! the caller gets if that attempt cannot be made; then it is dropped, before the attempt. If it

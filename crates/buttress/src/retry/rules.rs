@@ -110,6 +110,9 @@ impl Rules {
     }
 
     fn judge_failure(&self, look: &Look) -> Verdict {
+        if look.is_of_no_account() {
+            return Verdict::Final;
+        }
         if let AnswerKind::Rejected(rejection) = look.answer
             && rejection.reason() != Reason::TimedOut
         {

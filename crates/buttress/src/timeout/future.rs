@@ -99,7 +99,7 @@ where
                 stop,
                 protocol,
                 rest,
-            } => (future, arrival, stop, protocol, rest),
+            } => (future, *arrival, *stop, protocol, rest),
             StateProjection::Answered(answer) => {
                 return answer.take().map_or(Poll::Pending, Poll::Ready);
             }
@@ -108,9 +108,7 @@ where
             // The response first: if it is there together with the deadline, it wins.
             match future.poll(task) {
                 Poll::Ready(result) => Step::Done(Some(result)),
-                Poll::Pending if stop.at.is_some_and(has_passed) && !stop.put_off(arrival) => {
-                    Step::Done(None)
-                }
+                Poll::Pending if stop.at.is_some_and(has_passed) => Step::Done(None),
                 Poll::Pending => Step::PendingUntil(stop.at),
             }
         }));
@@ -119,7 +117,7 @@ where
         };
         if let Some(result) = result {
             return Poll::Ready(
-                result.map(|response| Pr::respond(response, limits, *arrival, stop.name)),
+                result.map(|response| Pr::respond(response, limits, arrival, stop.name)),
             );
         }
         let answer = protocol.reject(context, stop.rejection());

@@ -55,9 +55,8 @@ impl Timeout {
     }
 
     /// The same, for one attempt of a call that is retried: it stands inside the retries, where
-    /// [`new`](Self::new) stands outside. There it does not run while the request's
-    /// [sender](crate::timeout#slow-senders) is waited for. Its name is `"attempt-timeout"`, so that refusals tell
-    /// which of the two it was.
+    /// [`new`](Self::new) stands outside. Its name is `"attempt-timeout"`, so that refusals tell
+    /// which of the two it was. An upload is [part of its time](crate::timeout#slow-senders).
     ///
     /// # Errors
     ///

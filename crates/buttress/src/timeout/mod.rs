@@ -12,12 +12,15 @@
 //!
 //! # Slow senders
 //!
-//! An attempt's time is the callee's. Inside of a [`Retry`](crate::Retry), a [`Hedge`](crate::Hedge) or
-//! a configured upstream, a timeout does not strike while the request's sender is waited for, and
-//! counts from the last part of its body; it does strike if the callee does not read what is there.
-//! Without that, a few slow uploads would pass for a slow callee, and open a circuit breaker for
-//! everybody. Who sends has the time of the whole call: put a timeout outside as well, or nothing bounds
-//! it. A callee that is told its deadline is told that of an attempt without a pause.
+//! The time to the headers includes that in which the request's body is sent, of an attempt too: a
+//! slow sender gets the same 504 as the caller of a slow callee. A callee that takes long uploads needs
+//! a longer timeout.
+//!
+//! Only whose failure it is depends on who is waited for. Inside of a [`Retry`](crate::Retry), a
+//! [`Hedge`](crate::Hedge) or a configured upstream, a call that is timed out while its body was asked
+//! for more and had nothing counts for nothing, or a few slow uploads would open a circuit breaker for
+//! everybody. If there is more of the body than the callee reads, or all of it is there, it is the
+//! callee's failure.
 //!
 //! # Slow readers
 //!

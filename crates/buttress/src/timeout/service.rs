@@ -2,7 +2,6 @@ use super::future::TimeoutFuture;
 use super::layer::Timeout;
 use super::protocol::{HeadersOnly, TimeoutProtocol};
 use crate::clock;
-use crate::repeat::callee_since;
 use buttress_core::{Reason, Rejection};
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -124,28 +123,6 @@ impl Stop {
             name,
             reason: Reason::TimedOut,
         }
-    }
-
-    /// Puts it off if the callee has not had its time yet, because the request's body is still being
-    /// sent or came late. The call's time then counts from when the callee got the last of it.
-    #[cold]
-    pub(super) fn put_off(&mut self, arrival: &mut Instant) -> bool {
-        let (Some(at), Reason::TimedOut) = (self.at, self.reason) else {
-            return false;
-        };
-        let now = clock::now();
-        let Some((since, deadline)) = callee_since(now).filter(|(since, _)| since > arrival) else {
-            return false;
-        };
-        let until = since + at.saturating_duration_since(*arrival);
-        *arrival = since;
-        *self = match deadline {
-            Some(deadline) if deadline < until => {
-                Self::new(deadline, Reason::DeadlinePassed, self.name)
-            }
-            _ => Self::new(until, Reason::TimedOut, self.name),
-        };
-        !self.has_come(now)
     }
 
     /// Whether it is so late already.

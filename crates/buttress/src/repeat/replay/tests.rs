@@ -38,7 +38,7 @@ fn a_body_is_sent_again_with_its_trailers_and_without_copying() {
         Ok(part("two")),
         Ok(Frame::trailers(trailers.clone())),
     ];
-    let (first, kept) = ReplayBody::keep(body(frames), 1_000, None);
+    let (first, kept) = ReplayBody::keep(body(frames), 1_000);
     assert!(kept.again::<http_body_util::Empty<Bytes>>().is_none());
     let sent = read(first);
     for _ in 0..2 {
@@ -58,21 +58,21 @@ fn a_body_is_sent_again_with_its_trailers_and_without_copying() {
 #[test]
 fn a_body_that_was_not_sent_through_is_not_sent_again() {
     let frames = vec![Ok(part("one")), Ok(part("two"))];
-    let (mut first, kept) = ReplayBody::keep(body(frames), 1_000, None);
+    let (mut first, kept) = ReplayBody::keep(body(frames), 1_000);
     let mut context = Context::from_waker(std::task::Waker::noop());
     assert!(Pin::new(&mut first).poll_frame(&mut context).is_ready());
     drop(first);
     assert!(kept.again::<http_body_util::Empty<Bytes>>().is_none());
 
     let broken = vec![Ok(part("one")), Err("the caller is gone")];
-    let (first, kept) = ReplayBody::keep(body(broken), 1_000, None);
+    let (first, kept) = ReplayBody::keep(body(broken), 1_000);
     assert!(!read(first).2);
     assert!(kept.again::<http_body_util::Empty<Bytes>>().is_none());
 }
 
 #[test]
 fn a_body_without_anything_needs_no_memory() {
-    let (first, kept) = ReplayBody::keep(http_body_util::Empty::<Bytes>::new(), 0, None);
+    let (first, kept) = ReplayBody::keep(http_body_util::Empty::<Bytes>::new(), 0);
     assert!(first.is_end_stream());
     assert!(matches!(kept, KeptBody::Empty));
     let again = kept.again::<http_body_util::Empty<Bytes>>().unwrap();
@@ -83,10 +83,10 @@ fn a_body_without_anything_needs_no_memory() {
 #[test]
 fn a_body_that_says_that_it_is_too_long_is_not_kept() {
     let long = http_body_util::Full::new(Bytes::from_static(&[0; 100]));
-    let (first, kept) = ReplayBody::keep(long.clone(), 99, None);
+    let (first, kept) = ReplayBody::keep(long.clone(), 99);
     assert!(matches!(kept, KeptBody::TooLong));
     assert_eq!(read(first).0[0].len(), 100);
-    let (mut first, kept) = ReplayBody::keep(long, 100, None);
+    let (mut first, kept) = ReplayBody::keep(long, 100);
     // Known to be over with its last part, though nobody asked for more.
     let mut context = Context::from_waker(std::task::Waker::noop());
     assert!(Pin::new(&mut first).poll_frame(&mut context).is_ready());
@@ -104,7 +104,7 @@ proptest! {
         limit in 0_usize..4_000,
     ) {
         let frames = parts.iter().map(|part| Ok(Frame::data(Bytes::from(part.clone()))));
-        let (first, kept) = ReplayBody::keep(body(frames.collect()), limit, None);
+        let (first, kept) = ReplayBody::keep(body(frames.collect()), limit);
         let (sent, _, whole) = read(first);
         prop_assert!(whole);
         prop_assert_eq!(&sent, &parts);
