@@ -90,6 +90,7 @@ fn allowed(schema: &Value, definitions: &Definitions) -> BoxedStrategy<Value> {
                 .replace(" +", " {1,2}");
             string_regex(&pattern)
                 .unwrap()
+                .prop_filter("a rate is of some time", |text| !is_of_no_time(text))
                 .prop_map(Value::from)
                 .boxed()
         }
@@ -101,6 +102,12 @@ fn allowed(schema: &Value, definitions: &Definitions) -> BoxedStrategy<Value> {
         "object" => object(schema, definitions),
         other => panic!("{other}"),
     }
+}
+
+/// A rate for which a schema has no form: so much in no time.
+fn is_of_no_time(text: &str) -> bool {
+    let period = text.rsplit_once('/').or_else(|| text.rsplit_once("per"));
+    period.is_some_and(|(_, period)| duration(period) == Some(Duration::ZERO))
 }
 
 fn object(schema: &Value, definitions: &Definitions) -> BoxedStrategy<Value> {

@@ -142,8 +142,6 @@ fn nothing_is_said_about_times_that_could_not_be_read() {
         "[upstream.u]\nattempt_timeout = 'short'\ncircuit_breaker = { time_window = '15s' }\n",
         "[upstream.u]\ntimeout = 'long'\ncircuit_breaker = { time_window = '3s' }\n",
         "[upstream.u]\nretry = 'many'\ncircuit_breaker = { time_window = '3s' }\n",
-        "[upstream.u]\ntimeout = '2s'\nhedge = 'late'\ncircuit_breaker = { time_window = '2s' }\n",
-        "[upstream.u]\ntimeout = '2s'\nretry = 'many'\nhedge = true\ncircuit_breaker = { time_window = '2s' }\n",
         "[server.defaults]\ntimeout = 'long'\ndeadline = '1ms'\n",
         "[server.defaults]\ndeadline = { at_most = 'far' }\ntimeout = '40s'\n",
         "[server.defaults]\ndeadline = 'far'\n[[server.route]]\nmatch = {}\n\

@@ -9,15 +9,16 @@ use http::{Request, Response, StatusCode};
 use std::time::Duration;
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 
-/// The policies of the stack with this header, as they are printed.
+/// The policies of the stack with this header, as they are printed, without those that are off.
 fn printed(text: &str, stack: &str) -> Vec<String> {
     let document = Document::parse("test.toml", text, Format::Toml).unwrap();
     let shown = stacks(document.settings());
     let (_, shown) = shown.split_once(stack).unwrap();
     let rows = shown.lines().skip(1);
     let rows = rows.take_while(|row| !row.contains("worst case"));
-    rows.map(|row| row.split_whitespace().next().unwrap().to_owned())
-        .collect()
+    let words = rows.map(|row| row.split_whitespace().take(2).collect::<Vec<_>>());
+    let on = words.filter(|words| words[1] != "false");
+    on.map(|words| words[0].to_owned()).collect()
 }
 
 fn before(order: &[String], first: &str, second: &str) -> bool {
