@@ -384,7 +384,9 @@ mod tests {
         let mut maker = Maker::new(&before);
         let known = maker.policy("first/pressure".into(), "pressure", &settings);
         let (before, changes) = maker.finish();
-        changes.into_iter().for_each(|change| change());
+        for change in changes {
+            change();
+        }
         known.unwrap().observe();
         let prioritized = PressureSettings {
             priority: Some(At::new(Switch::On(PrioritySettings::default()))),
