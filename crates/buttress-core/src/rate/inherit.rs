@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(calls(&before, 100, &now), (1, 1));
         let next = gcra(1, 1, 5 * SECOND).named("other").unwrap();
         next.take_over(&before, &after(SECOND / 2));
-        assert_eq!(next.left(&after(2 * SECOND - SECOND / 100)).0, 0);
+        assert_eq!(next.left(&after(SECOND * 199 / 100)).0, 0);
         assert_eq!(next.left(&after(2 * SECOND)).0, 1);
 
         let window = |calls| RateLimiter::new(SlidingWindow::new(calls, SECOND).unwrap());
