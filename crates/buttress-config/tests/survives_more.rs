@@ -91,6 +91,55 @@ async fn a_changed_rate_limit_hands_out_no_new_burst() {
     }
 }
 
+/// How many calls go in two hours of one each minute, if something else of the limit is edited now and
+/// then.
+async fn in_two_hours(limit: &str, edits: bool) -> u32 {
+    let of = |more: &str| format!("rate_limit = {{ {limit}{more} }}");
+    let stage = Stage::new(&of(""));
+    let mut admitted = 0;
+    for minute in 0..120 {
+        admitted += u32::from(stage.quick("a").await == 200);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        if edits && minute % 7 == 3 {
+            stage.put(&of(", announced = true"));
+            stage.put(&of(""));
+        }
+    }
+    admitted
+}
+
+#[tokio::test(start_paused = true)]
+async fn edits_that_leave_the_rate_alone_cost_a_slow_rate_limit_nothing() {
+    for key in ["", &format!(", {BY}")] {
+        for algorithm in ["", ", algorithm = \"sliding_window\""] {
+            let limit = format!("rate = \"5 per hour\"{key}{algorithm}");
+            let without = in_two_hours(&limit, false).await;
+            assert_eq!(in_two_hours(&limit, true).await, without, "{limit}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_counts_those_that_wait_for_the_limit_before() {
+    let limit = "rate_limit = { rate = \"5/s\"";
+    let stage = Stage::new(&format!("{limit}, burst = 1, wait_at_most = \"1s\" }}"));
+    let mut admitted = 0;
+    let waiting = async { (0..6).map(|_| stage.quick("a")).collect::<Vec<_>>() }.await;
+    let waiting = futures_util::future::join_all(waiting);
+    let next = async {
+        tokio::task::yield_now().await;
+        stage.put(&format!("{limit}, algorithm = \"sliding_window\" }}"));
+        let mut admitted = 0;
+        for _ in 0..6 {
+            admitted += u32::from(stage.quick("a").await == 200);
+        }
+        admitted
+    };
+    let (waited, at_once) = tokio::join!(waiting, next);
+    admitted += waited.into_iter().filter(|status| *status == 200).count() as u32;
+    assert_eq!(admitted + at_once, 6);
+}
+
 #[tokio::test(start_paused = true)]
 async fn calls_that_wait_for_a_rate_limit_go_before_those_that_come_to_the_new_one() {
     for key in ["", &format!(", {BY}")] {

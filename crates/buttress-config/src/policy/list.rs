@@ -52,17 +52,21 @@ pub struct Place<W> {
     asked: Managed,
     /// One permit for each of the policies before.
     earlier: Kept,
+    /// Who gave each of them.
+    givers: Vec<Managed>,
 }
 
 /// A place in a policy's line. In a box, so that the calls that don't wait are the smaller for it.
 type PlaceFor<B> = Box<Place<<AnyPolicy as Policy<Request<B>>>::Waiting>>;
 
 impl Policies {
-    /// Each of the policies before has given one permit.
+    /// Each of the policies before has given one permit. For a call that has waited, `givers` are those
+    /// that gave them up to then.
     #[inline]
     fn admit_rest<B>(
         &self,
         mut earlier: Kept,
+        givers: &[Managed],
         call: &Request<B>,
         now: &Now,
     ) -> Admission<Permits, PlaceFor<B>> {
@@ -76,13 +80,14 @@ impl Policies {
             match admission {
                 Admission::Admitted(()) => {}
                 Admission::Refused(rejection) if policy.is_enforced() => {
-                    self.give_back(earlier, call);
+                    self.give_back(earlier, givers, call);
                     return Admission::Refused(rejection);
                 }
                 Admission::Wait(waiting) if policy.is_enforced() => {
                     return Admission::Wait(Box::new(Place {
                         waiting,
                         asked: policy.clone(),
+                        givers: self.givers(&earlier, givers),
                         earlier,
                     }));
                 }
@@ -100,16 +105,35 @@ impl Policies {
         Admission::Admitted(Permits { kept: earlier })
     }
 
+    /// Who gave each of these permits: up to the last wait those that are known, then whoever stands in
+    /// their places now.
     #[cold]
-    fn give_back<B>(&self, mut earlier: Kept, call: &Request<B>) {
+    fn givers(&self, earlier: &Kept, known: &[Managed]) -> Vec<Managed> {
+        let asked = self.policies.iter().take(earlier.len());
+        let newest = asked.skip(known.len()).map(newest_of);
+        known.iter().cloned().chain(newest).collect()
+    }
+
+    /// What was given goes back to its giver. In the place of one that was replaced since, the next may
+    /// never have counted it, and would let in more than it allows. If it has, it counts until it comes
+    /// free by itself: that is the stricter side.
+    #[cold]
+    fn give_back<B>(&self, mut earlier: Kept, givers: &[Managed], call: &Request<B>) {
         while let Some(permit) = earlier.pop() {
-            if let Some(policy) = self.policies.get(earlier.len()) {
-                // What the one before had given away counts with the newest, too.
-                let newest = policy.policy().newest();
-                newest.as_ref().unwrap_or(policy).revoke(permit, call);
+            let index = earlier.len();
+            match (givers.get(index), self.policies.get(index)) {
+                (Some(giver), _) => giver.revoke(permit, call),
+                // It gave the permit a moment ago.
+                (None, Some(policy)) => newest_of(policy).revoke(permit, call),
+                (None, None) => {}
             }
         }
     }
+}
+
+fn newest_of(policy: &Managed) -> Managed {
+    let newest = policy.policy().newest();
+    newest.unwrap_or_else(|| policy.clone())
 }
 
 impl<B> Policy<Request<B>> for Policies {
@@ -122,7 +146,7 @@ impl<B> Policy<Request<B>> for Policies {
             let kept = Kept::default();
             return Admission::Admitted(Permits { kept });
         }
-        self.admit_rest(Kept::new(), call, now)
+        self.admit_rest(Kept::new(), &[], call, now)
     }
 
     fn poll_admit(
@@ -140,13 +164,16 @@ impl<B> Policy<Request<B>> for Policies {
             );
             let mut earlier = std::mem::take(&mut place.earlier);
             match answer {
-                Ok(permit) => earlier.push(permit),
+                Ok(permit) => {
+                    earlier.push(permit);
+                    place.givers.push(place.asked.clone());
+                }
                 Err(rejection) => {
-                    self.give_back(earlier, call);
+                    self.give_back(earlier, &place.givers, call);
                     return Poll::Ready(Err(rejection));
                 }
             }
-            match self.admit_rest(earlier, call, now) {
+            match self.admit_rest(earlier, &place.givers, call, now) {
                 Admission::Admitted(permits) => return Poll::Ready(Ok(permits)),
                 Admission::Refused(rejection) => return Poll::Ready(Err(rejection)),
                 // That one has not seen this task yet.
@@ -161,11 +188,8 @@ impl<B> Policy<Request<B>> for Policies {
 
     fn abandon(&self, place: Self::Waiting, call: &Request<B>) {
         let place = *place;
-        // As with what is given back.
-        let newest = place.asked.policy().newest();
-        let asked = newest.as_ref().unwrap_or(&place.asked);
-        asked.abandon(place.waiting, call);
-        self.give_back(place.earlier, call);
+        place.asked.abandon(place.waiting, call);
+        self.give_back(place.earlier, &place.givers, call);
     }
 
     fn revoke(&self, permits: Permits, call: &Request<B>) {

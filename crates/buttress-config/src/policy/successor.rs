@@ -1,8 +1,10 @@
 //! What takes the place of a policy whose settings changed.
 
 use super::{AnyKey, AnyOf, AnyPolicy};
+use buttress::circuit_breaker::CircuitState;
 use buttress::limit::AdaptiveSlots;
-use buttress::{Keyed, Slots};
+
+use buttress::{Keyed, RateLimitSnapshot, Slots};
 use buttress_core::Pacer;
 
 /// The policy that takes another one's place.
@@ -124,10 +126,13 @@ impl Successor {
             (AnyOf::ThrottleBy(before), AnyOf::ThrottleBy(known)) if !differs.algorithm => {
                 Self::other_map(next, (before, known), |_| false, |_| {})
             }
-            (before, known) => match take_over(before, known) {
-                Some(change) => Self::other(next, change),
-                None => Self::afresh(next),
-            },
+            (before, known) => {
+                let carry = Carry {
+                    after: take_over_again(&before, &known),
+                    before: take_over(before, known),
+                };
+                Self::Other(next, carry)
+            }
         }
     }
 }
@@ -156,6 +161,34 @@ fn take_over(before: AnyPolicy, next: AnyPolicy) -> Option<Change> {
         (WindowLimitBy, RateLimitBy),
         (WindowLimitBy, WindowLimitBy)
     )
+}
+
+/// The same once more, for what has come to the one before while it was taken over: keys that were new
+/// then, a breaker that opened, and what a limit gave away, where taking that over again counts nothing
+/// twice.
+fn take_over_again(before: &AnyPolicy, next: &AnyPolicy) -> Option<Change> {
+    match (before.clone(), next.clone()) {
+        (AnyOf::Breaker(before), AnyOf::Breaker(next)) => Some(Box::new(move || {
+            if before.state() == CircuitState::Open && next.state() == CircuitState::Closed {
+                next.take_over(&before);
+            }
+        })),
+        (AnyOf::RateLimit(before), AnyOf::RateLimit(next)) => {
+            let is_alike = counts_like(&before.snapshot(), &next.snapshot());
+            is_alike.then(|| -> Change { Box::new(move || next.take_over(&before)) })
+        }
+        (AnyOf::WindowLimit(before), AnyOf::WindowLimit(next)) => {
+            let is_alike = counts_like(&before.snapshot(), &next.snapshot());
+            is_alike.then(|| -> Change { Box::new(move || next.take_over(&before)) })
+        }
+        (AnyOf::RateLimit(_) | AnyOf::WindowLimit(_), _) => None,
+        // Keys that are known already stay as they are.
+        (before, next) => take_over(before, next),
+    }
+}
+
+fn counts_like(one: &RateLimitSnapshot, other: &RateLimitSnapshot) -> bool {
+    (one.limit, one.window) == (other.limit, other.window)
 }
 
 /// Who put a breaker into a mode by hand meant all of its calls, by whatever they are told apart.

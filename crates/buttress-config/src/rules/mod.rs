@@ -5,6 +5,8 @@ mod compiled;
 mod current;
 mod difference;
 mod kinds;
+#[cfg(test)]
+mod meanwhile_tests;
 mod news;
 mod registry;
 mod reload;
@@ -66,42 +68,15 @@ use std::path::{Path, PathBuf};
 ///
 /// Policies are known by where they stand: a shared one by its name, a route's by what the route
 /// matches, an upstream's by the upstream's name. One whose settings did not change is the same one
-/// after a reload, with all that it has counted and learnt, and the calls that it holds.
-///
-/// Of those whose settings changed,
-///
-/// - bulkheads, fair shares and adaptive limits keep counting the calls under way, also those of each
-///   key and of each compartment that is still there. Who waits stays in line for as long as it might
-///   have waited; if the waiting room is gone or smaller, nobody joins them before there are fewer. An
-///   adaptive limit with another algorithm begins with the limit that there is, or the nearest that is
-///   allowed, and has the rest to learn. A default that is written out is no other algorithm;
-/// - a pace goes on from its last call, and those that wait go at the new one;
-/// - a rate limit begins with what was given away and has not come free yet, as far as the new limit
-///   goes. Calls that wait for their turn go when it is, and others after them;
-/// - a circuit breaker keeps its state, and so does that of each key: one that is open stays open for
-///   as long as it would have been, and for longer the next time. What is in a mode by hand stays in
-///   it, also where `by` changed. Its windows start afresh;
-/// - where only `priority` changed, the policy is the same one. The bar in front starts afresh then,
-///   and wherever the policy behind it had to be made anew;
-/// - a policy that only goes into shadow, or out of it, is the same one;
-/// - a retry keeps what is left of its budget, unless that changed;
-/// - throttles, pressure, deadline shedders, queue delays, hedges, coalescing and stale answers start
-///   afresh.
-///
-/// Where `by` changed, was added or removed, the keys are others, and all of it starts afresh, except
-/// that a fair share or shuffle sharding whose `by` changed keeps counting. So does what shuffle
-/// sharding is added to or taken from. With another `max_keys` or `missing_key`, as many keys are kept
-/// as there is room for, throttles' as well; of bulkheads, adaptive limits and paces, first those that
-/// calls hold or wait for.
+/// after a reload, with all that it has counted and learnt, and the calls that it holds. One whose
+/// settings changed keeps what they did not make untrue: the calls under way stay counted, what a rate
+/// limit has given away stays given, a breaker that is open stays open.
 ///
 /// Calls that began before go by the rules of then to their end. But where one comes to a policy that
-/// was replaced meanwhile, as the next attempt of a retry does, or a call that waited for another policy
-/// of its route, the one in its place decides. What a policy had let in already stays with it.
+/// was replaced meanwhile, the one in its place decides.
 ///
-/// An upstream that the file no longer has keeps its rules and all that they know, with the shared
-/// policies that it used, for as long as somebody has a layer or a client of it.
-///
-/// A switch by hand, as by the admin router, stays until the file changes what it says about it.
+/// What that is for each kind of policy is said in the repository's `docs/configuration.md`, "What a
+/// reload does".
 #[derive(Clone)]
 pub struct Rules {
     current: Current,

@@ -84,6 +84,13 @@ pub(super) struct Maker<'a> {
     made: Registry,
     /// What changes policies that are in use: done when all else is well.
     changes: Vec<Change>,
+    /// Policies of the process at places that are new, with those that were the same in all elsewhere.
+    moved: Vec<Moved<'a>>,
+}
+
+struct Moved<'a> {
+    policy: Managed,
+    alike: Vec<(&'a str, &'a Managed)>,
 }
 
 impl<'a> Maker<'a> {
@@ -92,10 +99,19 @@ impl<'a> Maker<'a> {
             before,
             made: Registry::default(),
             changes: Vec::new(),
+            moved: Vec::new(),
         }
     }
 
-    pub(super) fn finish(self) -> (Registry, Vec<Change>) {
+    pub(super) fn finish(mut self) -> (Registry, Vec<Change>) {
+        // Where one has left its place for another, a switch by hand comes along. A place that is
+        // added has been switched by nobody.
+        for Moved { policy, alike } in std::mem::take(&mut self.moved) {
+            let left = |(id, _): &(&str, &Managed)| !self.made.entries.contains_key(*id);
+            if let Some((_, known)) = alike.into_iter().find(left) {
+                self.switch(&policy, known.is_enforced());
+            }
+        }
         (self.made, self.changes)
     }
 
@@ -140,34 +156,44 @@ impl<'a> Maker<'a> {
         shadow: bool,
         name: &'static str,
     ) -> Result<Managed, SettingError> {
-        let known = self.elsewhere(settings, shadow);
-        let policy = known.map(|(_, known)| known.policy().policy().clone());
+        let elsewhere = self.elsewhere(settings);
+        // Of several that look at the process in the same way, the one that was the same in all.
+        let known = elsewhere
+            .iter()
+            .min_by_key(|(_, entry, is_same, _)| (!is_same, entry.shadow != shadow));
+        let policy = known.map(|(.., known)| known.policy().policy().clone());
         let policy = barred(settings, policy.map_or_else(|| settings.make(name), Ok)?)?;
-        let switched = known.filter(|(entry, _)| entry.shadow == shadow);
-        self.switch(
-            &policy,
-            switched.map_or(!shadow, |(_, known)| known.is_enforced()),
-        );
+        self.switch(&policy, !shadow);
+        let alike = elsewhere
+            .into_iter()
+            .filter(|(_, entry, is_same, _)| *is_same && entry.shadow == shadow)
+            .map(|(id, .., known)| (id, known))
+            .collect();
+        self.moved.push(Moved {
+            policy: policy.clone(),
+            alike,
+        });
         Ok(policy)
     }
 
-    /// A policy of the process that was known by another name, since its bar or its shadow was part of
-    /// that, or since the first place that has it is another one now.
-    fn elsewhere<K: Kind>(&self, settings: &K, shadow: bool) -> Option<(&'a Entry, &'a Managed)> {
-        let wanted = K::OF_THE_PROCESS.then(|| settings.without_priority())?;
-        let known = self.before.entries.values().filter_map(|entry| {
+    /// The policies of the process that were known by other names, since their bar or their shadow was
+    /// part of those, or since the first place that has them is another one now; each with whether its
+    /// bar is the same, too.
+    fn elsewhere<K: Kind>(&self, settings: &K) -> Vec<(&'a str, &'a Entry, bool, &'a Managed)> {
+        if !K::OF_THE_PROCESS {
+            return Vec::new();
+        }
+        let wanted = settings.without_priority();
+        let known = self.before.entries.iter().filter_map(|(id, entry)| {
             let known = entry.settings.downcast_ref::<K>()?;
             match &entry.handle {
                 Handle::Policy(_, policy) if known.without_priority() == wanted => {
-                    Some((known, entry, policy))
+                    Some((id.as_str(), entry, known == settings, policy))
                 }
                 _ => None,
             }
         });
-        // Of several that look at the process in the same way, the one that was the same in all.
-        let (_, entry, policy) =
-            known.min_by_key(|(known, entry, _)| (*known != settings, entry.shadow != shadow))?;
-        Some((entry, policy))
+        known.collect()
     }
 
     /// What takes the place of a policy whose settings changed: of it, and of the bar in front of it.
@@ -349,5 +375,29 @@ mod tests {
         maker.finish().1.into_iter().for_each(|change| change());
         assert!(!next.unwrap().is_enforced());
         assert!(next_other.unwrap().is_enforced());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_place_is_in_shadow_by_hand_only_if_the_one_that_was_has_left() {
+        let settings = PressureSettings::default();
+        let before = Registry::default();
+        let mut maker = Maker::new(&before);
+        let known = maker.policy("first/pressure".into(), "pressure", &settings);
+        let (before, changes) = maker.finish();
+        for change in changes {
+            change();
+        }
+        known.unwrap().observe();
+        let prioritized = PressureSettings {
+            priority: Some(At::new(Switch::On(PrioritySettings::default()))),
+            ..settings.clone()
+        };
+        let mut maker = Maker::new(&before);
+        let alike = maker.policy("new/pressure".into(), "pressure", &settings);
+        let with_bar = maker.policy("other/pressure".into(), "pressure", &prioritized);
+        let first = maker.policy("first/pressure".into(), "pressure", &settings);
+        maker.finish().1.into_iter().for_each(|change| change());
+        assert!(!first.unwrap().is_enforced());
+        assert!(alike.unwrap().is_enforced() && with_bar.unwrap().is_enforced());
     }
 }

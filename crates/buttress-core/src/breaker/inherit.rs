@@ -43,7 +43,7 @@ impl Machine {
         self.not_before
             .fetch_max(later(estate.unwanted_for), Relaxed);
         self.would_have_refused
-            .fetch_add(estate.would_have_refused, Relaxed);
+            .fetch_max(estate.would_have_refused, Relaxed);
         let phase = match estate.word.phase() {
             Phase::Closed => Phase::Closed,
             Phase::Open => {

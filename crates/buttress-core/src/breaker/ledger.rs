@@ -68,7 +68,8 @@ impl Ledger {
 
     /// Begins with another one's past, which is open or closed as this one will be.
     pub(super) fn inherit(&mut self, legacy: &Legacy, is_closed: bool, at: u64) {
-        self.openings += legacy.openings;
+        // It may be told more than once.
+        self.openings = self.openings.max(legacy.openings);
         self.failed_attempts = legacy.failed_attempts;
         // When it closed may be earlier than this one can tell. What is left from then is not.
         self.closed_at = at;

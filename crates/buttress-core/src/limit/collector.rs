@@ -72,11 +72,17 @@ impl<L: Limit> Collector<L> {
         look(&self.window.lock().algorithm)
     }
 
-    /// Goes by another algorithm from the next sample on. Returns the limit that it begins with.
-    pub(super) fn exchange(&self, algorithm: L) -> u32 {
-        let limit = algorithm.limit().max(1);
+    /// Goes by another algorithm from the next sample on. It begins with what the one before said last,
+    /// or the nearest that it allows. Returns that limit.
+    pub(super) fn exchange(&self, mut algorithm: L) -> u32 {
+        // Under the lock, so that what the one before says meanwhile is not lost.
         let mut window = self.window.lock();
-        (window.algorithm, window.limit) = (algorithm, limit);
+        algorithm.begin_at(window.limit);
+        let limit = algorithm.limit().max(1);
+        let before = std::mem::replace(&mut window.algorithm, algorithm);
+        window.limit = limit;
+        drop(window);
+        drop(before);
         limit
     }
 

@@ -102,8 +102,7 @@ impl<L: Limit + Clone, K: Clone> AdaptiveSlots<L, K> {
 
     /// Goes by another algorithm from now on, while calls run. They stay counted. It begins with the
     /// limit that there is, or the nearest that it allows, and has everything else to learn.
-    pub fn go_by(&self, mut algorithm: L) {
-        algorithm.begin_at(self.limit());
+    pub fn go_by(&self, algorithm: L) {
         let shared = self.shared();
         let limit = shared.collector.exchange(algorithm);
         shared.set_limit(limit);

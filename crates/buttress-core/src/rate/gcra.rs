@@ -1,4 +1,5 @@
 use super::RateAlgorithm;
+use super::inherit::{Exactly, Given};
 use crate::setting::{LONGEST, SettingError, check_duration, check_range};
 use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
@@ -116,6 +117,44 @@ impl RateAlgorithm for Gcra {
 
     fn window(&self) -> Duration {
         Duration::from_nanos(self.refill(self.burst.get()))
+    }
+
+    fn given(&self, state: &AtomicU64, at: Duration) -> Given {
+        let arrival = state.load(Ordering::Relaxed);
+        let exactly = Exactly::Debt {
+            debt: arrival.saturating_sub(nanoseconds(at)),
+            interval: self.interval,
+            burst: self.burst.get(),
+        };
+        Given::by(self, state, at).exactly(exactly)
+    }
+
+    /// A debt stays a debt. Where the calls come free more slowly or quickly now, so does what of the
+    /// next one has come free already.
+    fn begin_with(&self, state: &AtomicU64, given: &Given, at: Duration) -> bool {
+        let Exactly::Debt {
+            debt,
+            interval,
+            burst,
+        } = given.exactly
+        else {
+            return given.take_from(self, state, at);
+        };
+        let is_alike = (interval, burst) == (self.interval, self.burst.get());
+        let own = if is_alike {
+            debt
+        } else {
+            let at_once = debt.min(interval.saturating_mul(u64::from(burst)));
+            let own = u128::from(at_once) * u128::from(self.interval);
+            let own = own.div_ceil(u128::from(interval.max(1)));
+            let most = self.refill(self.burst.get());
+            u64::try_from(own).unwrap_or(most).min(most)
+        };
+        state.fetch_max(nanoseconds(at).saturating_add(own), Ordering::Relaxed);
+        if !is_alike {
+            given.take_promised_from(self, state, at);
+        }
+        debt > 0
     }
 }
 

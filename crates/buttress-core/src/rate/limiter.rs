@@ -41,7 +41,7 @@ pub(super) struct Settings<A, W> {
     announced: bool,
     /// The point from which time is counted. A limiter knows no clock, so it is the first instant
     /// that anybody tells it.
-    anchor: OnceLock<Instant>,
+    pub(super) anchor: OnceLock<Instant>,
 }
 
 impl<A: RateAlgorithm> RateLimiter<A> {

@@ -8,6 +8,7 @@ mod sliding_window;
 
 pub use cost::{Cost, CostBy, FixedCost};
 pub use gcra::Gcra;
+pub use inherit::Given;
 pub use limiter::{RateLimiter, RatePermit, Reservation};
 pub use sliding_window::SlidingWindow;
 
@@ -48,4 +49,15 @@ pub trait RateAlgorithm {
 
     /// Whether calls may take in advance what comes free later, and wait until then.
     const RESERVES: bool;
+
+    /// What was given away and has not come free yet, for a limit that takes the place of this one.
+    fn given(&self, state: &Self::State, at: Duration) -> Given {
+        Given::by(self, state, at)
+    }
+
+    /// Begins with what another limit has given away, as far as this one goes. Returns whether there
+    /// was anything.
+    fn begin_with(&self, state: &Self::State, given: &Given, at: Duration) -> bool {
+        given.take_from(self, state, at)
+    }
 }

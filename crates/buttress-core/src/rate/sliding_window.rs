@@ -1,4 +1,5 @@
 use super::RateAlgorithm;
+use super::inherit::{Exactly, Given};
 use crate::setting::{SettingError, check_duration, check_range};
 use crate::sync::Mutex;
 use std::num::NonZeroU32;
@@ -84,6 +85,40 @@ impl RateAlgorithm for SlidingWindow {
 
     fn window(&self) -> Duration {
         self.window
+    }
+
+    fn given(&self, state: &WindowCounts, at: Duration) -> Given {
+        let given = Given::by(self, state, at);
+        let counts = state.0.lock();
+        let exactly = Exactly::Counts {
+            index: counts.index,
+            previous: counts.previous,
+            current: counts.current,
+            length: self.length,
+        };
+        given.exactly(exactly)
+    }
+
+    /// A window of the same length goes on with the counts, and begins when the other one did. Of those
+    /// of another length nobody knows when within theirs the calls came.
+    fn begin_with(&self, state: &WindowCounts, given: &Given, at: Duration) -> bool {
+        match given.exactly {
+            Exactly::Counts {
+                index,
+                previous,
+                current,
+                length,
+            } if length == self.length && given.times_are_alike => {
+                let mut counts = state.0.lock();
+                counts.move_to(index);
+                if counts.index == index {
+                    counts.previous = counts.previous.max(previous.min(self.limit));
+                    counts.current = counts.current.max(current.min(self.limit));
+                }
+                previous > 0 || current > 0
+            }
+            _ => given.take_from(self, state, at),
+        }
     }
 }
 

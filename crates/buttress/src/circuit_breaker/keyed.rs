@@ -69,7 +69,10 @@ impl<K> Keyed<K, Breaker> {
     pub fn take_over(&self, before: &Self) {
         let now = now();
         let mode = before.for_a_new_key();
-        self.by_hand(|breaker, now| breaker.take_over(&mode, now));
+        // Not those of the keys that it knows already, if it is asked once more.
+        if self.mode() != mode.mode() {
+            self.by_hand(|breaker, now| breaker.take_over(&mode, now));
+        }
         let template = self.for_a_new_key();
         self.carry_over(before, |breaker| {
             let differs = breaker.mode() != mode.mode() || breaker.remembers(&now);
