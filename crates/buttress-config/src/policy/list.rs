@@ -193,7 +193,7 @@ impl<B> Policy<Request<B>> for Policies {
     }
 
     fn revoke(&self, permits: Permits, call: &Request<B>) {
-        self.give_back(permits.kept, call);
+        self.give_back(permits.kept, &[], call);
     }
 }
 
