@@ -60,8 +60,16 @@ impl Current {
 
     pub(super) fn replace(&self, rules: Compiled) {
         let generation = rules.generation;
-        self.shared.rules.store(Arc::new(rules));
+        let before = self.shared.rules.swap(Arc::new(rules));
         self.shared.generation.store(generation, Ordering::Release);
+        // Calls that are just beginning look at those of before. Whoever is the last to let go of them
+        // drops every route, which takes milliseconds: that must not be a call.
+        for _ in 0..LOOKS_TO_WAIT_FOR {
+            if Arc::strong_count(&before) == 1 {
+                break;
+            }
+            std::thread::yield_now();
+        }
     }
 
     pub(super) fn keep(&self, in_force: InForce) {
@@ -94,6 +102,10 @@ impl Current {
         OfRoute { rules, place }
     }
 }
+
+/// How often a reload lets others run before it lets go of the old rules in any case: a look is short,
+/// but a call that waits in a line holds them for as long as that takes.
+const LOOKS_TO_WAIT_FOR: usize = 1_000;
 
 impl fmt::Debug for Current {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
