@@ -30,11 +30,8 @@ impl Policies {
 
     /// Whether calls come to that very policy.
     pub fn come_to(&self, known: &Managed) -> bool {
-        self.policies.iter().any(|policy| {
-            let newest = policy.policy().newest();
-            let policy = newest.as_ref().unwrap_or(policy);
-            std::ptr::eq(policy.policy(), known.policy())
-        })
+        let mut newest = self.policies.iter().map(newest_of);
+        newest.any(|policy| std::ptr::eq(policy.policy(), known.policy()))
     }
 }
 

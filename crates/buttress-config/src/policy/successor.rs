@@ -3,7 +3,6 @@
 use super::{AnyKey, AnyOf, AnyPolicy};
 use buttress::circuit_breaker::CircuitState;
 use buttress::limit::AdaptiveSlots;
-
 use buttress::{Keyed, RateLimitSnapshot, Slots};
 use buttress_core::Pacer;
 

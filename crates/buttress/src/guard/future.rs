@@ -108,7 +108,7 @@ where
     #[inline]
     fn run(service: &mut S, protocol: &Pr, permit: P::Permit, request: Req, now: &Now) -> Self {
         let observer = protocol.observe(&request);
-        let mut permit = Held::new(permit).with_upload(Pr::HAS_UPLOADS);
+        let mut permit = Held::of_request(permit, Pr::HAS_UPLOADS);
         let watch = permit.watch();
         let scope = now.known().map(clock::Arrival::at);
         let future = service.call(request);

@@ -18,19 +18,18 @@ pub(crate) struct Held<P: Permit> {
 impl<P: Permit> Held<P> {
     #[inline]
     pub(crate) const fn new(permit: P) -> Self {
-        Self {
-            permit: Some(permit),
-            if_dropped: Some(Outcome::Cancelled),
-            has_upload: false,
-        }
+        Self::of_request(permit, false)
     }
 
     /// The same of a call whose request may still be on its way: who drops it then need not have
     /// lost patience.
     #[inline]
-    pub(crate) fn with_upload(mut self, has_upload: bool) -> Self {
-        self.has_upload = has_upload;
-        self
+    pub(crate) const fn of_request(permit: P, has_upload: bool) -> Self {
+        Self {
+            permit: Some(permit),
+            if_dropped: Some(Outcome::Cancelled),
+            has_upload,
+        }
     }
 
     /// Holds nothing.
