@@ -2,7 +2,8 @@
 //! go to the next one.
 
 use super::Kind;
-use super::registry::{Maker, Registry};
+use super::maker::Maker;
+use super::registry::Registry;
 use crate::policy::{Change, Managed, Policies};
 use crate::settings::{CircuitBreakerSettings, RateLimitSettings};
 use crate::{Document, Format};

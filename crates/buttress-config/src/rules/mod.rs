@@ -5,6 +5,7 @@ mod compiled;
 mod current;
 mod difference;
 mod kinds;
+mod maker;
 #[cfg(test)]
 mod meanwhile_tests;
 mod news;

@@ -1,7 +1,7 @@
 use super::Made;
 use crate::policy::{Managed, Policies};
 use crate::rules::kinds::{Kind, policy_name};
-use crate::rules::registry::Maker;
+use crate::rules::maker::Maker;
 use crate::settings::{PressureSettings, Settings, SharedPolicies, Switch, on};
 use crate::source::At;
 

@@ -5,7 +5,8 @@ mod route;
 mod upstream;
 
 use super::compiled::Compiled;
-use super::registry::{Maker, Registry};
+use super::maker::Maker;
+use super::registry::Registry;
 use crate::routes::{Match, Routes};
 use crate::settings::{RouteSettings, Settings, TimeoutSettings};
 use buttress::timeout::BodyLimits;

@@ -1,7 +1,7 @@
 use super::chain::{Chain, uses};
 use super::{Made, timeout};
 use crate::policy::Managed;
-use crate::rules::registry::Maker;
+use crate::rules::maker::Maker;
 use crate::server::{AnyTrust, Otherwise, Route};
 use crate::settings::{
     AttemptSettings, CriticalitySettings, PressureSettings, ServerPolicies, Settings,

@@ -1,7 +1,8 @@
 use super::chain::{Chain, uses};
 use super::{Made, timeout};
 use crate::rules::kinds::policy_name;
-use crate::rules::registry::{Handle, Maker};
+use crate::rules::maker::Maker;
+use crate::rules::registry::Handle;
 use crate::settings::{
     CriticalityHeaderSettings, DeadlineHeaderSettings, RepeatsSettings, RetrySettings, Settings,
     UpstreamSettings, on,
