@@ -82,15 +82,19 @@ impl Runner {
         S: Service<Req, Response: Finish> + 'static,
         Req: 'static,
     {
+        let mut places = Places::default();
         let one = move |calls| {
             let mut elapsed = Duration::ZERO;
             let mut successes = 0;
             for requests in batches(make, calls) {
-                let start = Instant::now();
-                for request in requests {
-                    successes += u64::from(call(&mut service, request));
-                }
-                elapsed += start.elapsed();
+                let mut requests = requests.into_iter();
+                places.at_next(|| {
+                    let start = Instant::now();
+                    for request in requests.by_ref() {
+                        successes += u64::from(call(&mut service, request));
+                    }
+                    elapsed += start.elapsed();
+                });
             }
             // Counted by themselves: counting costs those who allocate.
             let requests: Vec<Req> = (0..COUNTED).map(make).collect();
@@ -151,15 +155,19 @@ where
     let start_together = Barrier::new(2);
     let thread = |mut service: S| {
         let _inside = runtime.enter();
+        let mut places = Places::default();
         let mut elapsed = Duration::ZERO;
         for requests in batches(make, calls) {
-            // So that both call while both call.
-            start_together.wait();
-            let start = Instant::now();
-            for request in requests {
-                black_box(call(&mut service, request));
-            }
-            elapsed += start.elapsed();
+            let mut requests = requests.into_iter();
+            places.at_next(|| {
+                // So that both call while both call.
+                start_together.wait();
+                let start = Instant::now();
+                for request in requests.by_ref() {
+                    black_box(call(&mut service, request));
+                }
+                elapsed += start.elapsed();
+            });
         }
         elapsed
     };
@@ -178,6 +186,37 @@ fn batches<Req>(make: Make<Req>, calls: u64) -> impl Iterator<Item = Vec<Req>> {
     (0..calls)
         .step_by(batch as usize)
         .map(move |first| (first..calls.min(first + batch)).map(make).collect())
+}
+
+/// Places on the stack at which calls are made, over a page of it.
+///
+/// A processor that reads what was written a moment ago compares the lower twelve bits of addresses, so
+/// where in its page a call's frame lies changes what it costs, by more than many a layer. A program
+/// that always calls from one place measures that place, and another one each time it is started. What
+/// is measured at all of them is their mean, as in Curtsinger and Berger, "Stabilizer: statistically
+/// sound performance evaluation" (2013).
+#[derive(Default)]
+struct Places {
+    used: usize,
+}
+
+impl Places {
+    /// Works at the next one. None is used again before all have been.
+    fn at_next(&mut self, mut work: impl FnMut()) {
+        #[inline(never)]
+        fn descend(levels: usize, work: &mut dyn FnMut()) {
+            let frame = black_box([0_u8; 16]);
+            if levels == 0 {
+                work();
+            } else {
+                descend(levels - 1, work);
+            }
+            black_box(frame);
+        }
+        self.used += 1;
+        // So many frames of 48 bytes make a page.
+        descend(self.used * 19 % 85, &mut work);
+    }
 }
 
 /// The middle of some numbers.
