@@ -44,99 +44,68 @@ impl Alarm {
     /// names.
     #[inline]
     pub(crate) fn poll<T>(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         work: impl FnOnce(&mut Context<'_>) -> Step<T>,
     ) -> Poll<T> {
-        poll_with(&mut self.project().sleep, context, work)
-    }
-}
-
-/// The same where it is carried about more often than it is needed: what must wait has its timer in
-/// a box.
-#[cfg(feature = "http")]
-#[derive(Debug, Default)]
-pub(crate) struct BoxedAlarm {
-    sleep: Option<Pin<Box<Sleep>>>,
-}
-
-#[cfg(feature = "http")]
-impl BoxedAlarm {
-    pub(crate) const fn new() -> Self {
-        Self { sleep: None }
+        let watch = self.as_mut().watch(context);
+        match work(context) {
+            Step::Done(done) => Poll::Ready(done),
+            Step::PendingUntil(own) => {
+                watch.wait(self, context, own);
+                Poll::Pending
+            }
+        }
     }
 
+    /// Begins what [`poll`](Self::poll) does, for work whose result is large: what passes through a
+    /// closure is copied once more. The work is done when this is dropped, and waits when it is told
+    /// to.
     #[inline]
-    pub(crate) fn poll<T>(
-        &mut self,
+    pub(crate) fn watch(self: Pin<&mut Self>, context: &Context<'_>) -> Watch {
+        let sleep = self.project().sleep.as_pin_mut();
+        let rang = sleep.is_some_and(|sleep| sleep.is_elapsed());
+        let scope = Scope::enter(context.waker(), rang);
+        Watch { scope, rang }
+    }
+}
+
+/// Work that is being polled.
+#[must_use = "dropped, it is over"]
+pub(crate) struct Watch {
+    scope: Scope,
+    rang: bool,
+}
+
+impl Watch {
+    /// Nothing is done. The task is woken at this instant at the latest.
+    #[inline]
+    pub(crate) fn wait(
+        self,
+        alarm: Pin<&mut Alarm>,
         context: &mut Context<'_>,
-        work: impl FnOnce(&mut Context<'_>) -> Step<T>,
-    ) -> Poll<T> {
-        poll_with(&mut self.sleep, context, work)
+        own: Option<Instant>,
+    ) {
+        let Some(instant) = self.scope.leave(own) else {
+            return;
+        };
+        let deadline = tokio::time::Instant::from_std(instant);
+        let mut sleep = alarm.project().sleep;
+        match sleep.as_mut().as_pin_mut() {
+            None => sleep.set(Some(tokio::time::sleep_until(deadline))),
+            // A timer is never put off: what it was set for is still of interest to somebody who
+            // was not polled this time. At worst it rings once for nothing.
+            Some(sleep) if self.rang || deadline < sleep.deadline() => sleep.reset(deadline),
+            Some(_) => {}
+        }
+        let ringing = sleep
+            .as_pin_mut()
+            .is_some_and(|sleep| sleep.poll(context).is_ready());
+        if ringing {
+            // The instant passed while this was polled. Whose it is, the next poll finds out.
+            context.waker().wake_by_ref();
+        }
     }
-}
-
-/// Where a timer is kept.
-trait Place {
-    fn timer(&mut self) -> Option<Pin<&mut Sleep>>;
-
-    fn put(&mut self, timer: Sleep);
-}
-
-impl Place for Pin<&mut Option<Sleep>> {
-    #[inline]
-    fn timer(&mut self) -> Option<Pin<&mut Sleep>> {
-        self.as_mut().as_pin_mut()
-    }
-
-    fn put(&mut self, timer: Sleep) {
-        self.set(Some(timer));
-    }
-}
-
-#[cfg(feature = "http")]
-impl Place for Option<Pin<Box<Sleep>>> {
-    #[inline]
-    fn timer(&mut self) -> Option<Pin<&mut Sleep>> {
-        self.as_mut().map(Pin::as_mut)
-    }
-
-    fn put(&mut self, timer: Sleep) {
-        *self = Some(Box::pin(timer));
-    }
-}
-
-#[inline]
-fn poll_with<T>(
-    place: &mut impl Place,
-    context: &mut Context<'_>,
-    work: impl FnOnce(&mut Context<'_>) -> Step<T>,
-) -> Poll<T> {
-    let rang = place.timer().is_some_and(|sleep| sleep.is_elapsed());
-    let scope = Scope::enter(context.waker(), rang);
-    let own = match work(context) {
-        Step::Done(done) => return Poll::Ready(done),
-        Step::PendingUntil(own) => own,
-    };
-    let Some(instant) = scope.leave(own) else {
-        return Poll::Pending;
-    };
-    let deadline = tokio::time::Instant::from_std(instant);
-    match place.timer() {
-        None => place.put(tokio::time::sleep_until(deadline)),
-        // A timer is never put off: what it was set for is still of interest to somebody who
-        // was not polled this time. At worst it rings once for nothing.
-        Some(sleep) if rang || deadline < sleep.deadline() => sleep.reset(deadline),
-        Some(_) => {}
-    }
-    let ringing = place
-        .timer()
-        .is_some_and(|sleep| sleep.poll(context).is_ready());
-    if ringing {
-        // The instant passed while this was polled. Whose it is, the next poll finds out.
-        context.waker().wake_by_ref();
-    }
-    Poll::Pending
 }
 
 /// Whether an instant has passed, as far as the work inside an [`Alarm::poll`] is concerned: no

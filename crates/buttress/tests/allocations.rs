@@ -11,7 +11,7 @@ use buttress::{Bulkhead, Deadline, Plain, RateLimit, Reloadable, Timeout, by_fn,
 use bytes::Bytes;
 use common::{later, of_a_plain_call, of_an_http_call, plain};
 use http::{Request, Response};
-use http_body_util::Empty;
+use http_body_util::{Empty, Full};
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::time::Duration;
@@ -108,6 +108,18 @@ async fn an_admitted_call_allocates_nothing() {
         of_an_http_call((timeout, slots, ample()).layer(service_fn(http)), request),
         0
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_bounded_and_has_more_to_come_allocates_once() {
+    fn more(_: Request<()>) -> Ready<Result<Response<Full<Bytes>>, Infallible>> {
+        ready(Ok(Response::new(Full::from("more"))))
+    }
+    let second = Duration::from_secs(1);
+    let headers = Timeout::new(second).unwrap();
+    let bounded = headers.whole_body(second).unwrap();
+    assert_eq!(of_an_http_call(headers.layer(service_fn(more)), request), 0);
+    assert_eq!(of_an_http_call(bounded.layer(service_fn(more)), request), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,11 +1,11 @@
 use super::protocol::TimeoutProtocol;
 use super::service::Stop;
-use crate::timer::{Alarm, Step, has_passed};
+use crate::timer::{Alarm, has_passed};
 use pin_project::pin_project;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Instant;
 use tower_service::Service;
 
@@ -39,8 +39,9 @@ where
         arrival: Instant,
         stop: Stop,
         protocol: Pr,
-        /// What the answer needs, until it is given.
-        rest: Option<(L, Pr::Context)>,
+        limits: L,
+        /// Until the answer is given.
+        context: Option<Pr::Context>,
     },
     /// Refused, or over.
     Answered(Option<Result<Pr::Response, S::Error>>),
@@ -66,7 +67,8 @@ where
                 arrival,
                 stop,
                 protocol,
-                rest: Some((limits, context)),
+                limits,
+                context: Some(context),
             },
             alarm: Alarm::new(),
         }
@@ -85,6 +87,7 @@ impl<S, Pr, L, Req> Future for TimeoutFuture<S, Pr, L, Req>
 where
     S: Service<Req>,
     Pr: TimeoutProtocol<Req, S::Response, S::Error, L>,
+    L: Copy,
 {
     type Output = Result<Pr::Response, S::Error>;
 
@@ -92,34 +95,42 @@ where
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut state = this.state;
-        let (future, arrival, stop, protocol, rest) = match state.as_mut().project() {
+        let (future, arrival, stop, protocol, limits, context) = match state.as_mut().project() {
             StateProjection::Running {
                 future,
                 arrival,
                 stop,
                 protocol,
-                rest,
-            } => (future, *arrival, *stop, protocol, rest),
+                limits,
+                context,
+            } => (future, *arrival, *stop, protocol, *limits, context),
             StateProjection::Answered(answer) => {
                 return answer.take().map_or(Poll::Pending, Poll::Ready);
             }
         };
-        let result = ready!(this.alarm.poll(task, |task| {
-            // The response first: if it is there together with the deadline, it wins.
-            match future.poll(task) {
-                Poll::Ready(result) => Step::Done(Some(result)),
-                Poll::Pending if stop.at.is_some_and(has_passed) => Step::Done(None),
-                Poll::Pending => Step::PendingUntil(stop.at),
+        let mut alarm = this.alarm;
+        let watch = alarm.as_mut().watch(task);
+        // The response first: if it is there together with the deadline, it wins.
+        match future.poll(task) {
+            Poll::Ready(result) => {
+                drop(watch);
+                if context.take().is_none() {
+                    return Poll::Pending;
+                }
+                return Poll::Ready(match result {
+                    Ok(response) => Ok(Pr::respond(response, limits, arrival, stop.name)),
+                    Err(error) => Err(error),
+                });
             }
-        }));
-        let Some((limits, context)) = rest.take() else {
+            Poll::Pending if !stop.at.is_some_and(has_passed) => {
+                watch.wait(alarm, task, stop.at);
+                return Poll::Pending;
+            }
+            Poll::Pending => drop(watch),
+        }
+        let Some(context) = context.take() else {
             return Poll::Pending;
         };
-        if let Some(result) = result {
-            return Poll::Ready(
-                result.map(|response| Pr::respond(response, limits, arrival, stop.name)),
-            );
-        }
         let answer = protocol.reject(context, stop.rejection());
         // Drops the inner call, so that what it holds is free before the caller hears.
         state.set(State::Answered(None));

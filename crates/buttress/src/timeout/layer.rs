@@ -104,8 +104,8 @@ impl Timeout {
 #[cfg(feature = "http")]
 impl<L: Into<BodyLimits> + Copy> Timeout<L> {
     /// Also bounds each wait for the body's next frame. The body's error is then boxed, because it
-    /// may be the [`Rejection`](crate::Rejection); such an error breaks the connection off. HTTP
-    /// only.
+    /// may be the [`Rejection`](crate::Rejection); such an error breaks the connection off. A body that
+    /// has not ended with the headers costs one allocation. HTTP only.
     ///
     /// # Errors
     ///
@@ -116,7 +116,7 @@ impl<L: Into<BodyLimits> + Copy> Timeout<L> {
     }
 
     /// Also bounds the time from the call to the end of the body. The body's error is then boxed,
-    /// as with [`idle_body`](Self::idle_body). HTTP only.
+    /// and costs one allocation, as with [`idle_body`](Self::idle_body). HTTP only.
     ///
     /// # Errors
     ///

@@ -35,6 +35,14 @@ pub struct BodyLimits {
     pub(super) whole: Option<Duration>,
 }
 
+#[cfg(feature = "http")]
+impl BodyLimits {
+    #[inline]
+    pub(super) const fn any(&self) -> bool {
+        self.idle.is_some() || self.whole.is_some()
+    }
+}
+
 impl<Req, Res, Err, F: Clone> TimeoutProtocol<Req, Res, Err, HeadersOnly> for Plain<F>
 where
     Plain<F>: Reject<Req, Res, Err>,
@@ -70,6 +78,7 @@ mod http {
     use crate::timeout::body::TimeoutBody;
     use ::http::{Request, Response};
     use buttress_core::{Http, Reject};
+    use http_body::Body;
     use std::time::Instant;
 
     impl<B> BoundBody<B> for HeadersOnly {
@@ -81,7 +90,7 @@ mod http {
         }
     }
 
-    impl<B> BoundBody<B> for BodyLimits {
+    impl<B: Body> BoundBody<B> for BodyLimits {
         type Body = TimeoutBody<B>;
 
         #[inline]
