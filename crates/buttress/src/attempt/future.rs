@@ -1,11 +1,13 @@
 use super::Attempt;
 use buttress_core::protocol::is_grpc;
-use buttress_core::pushback::forbid_retries;
+use buttress_core::pushback::{SHOULD_RETRY, forbid_retries};
 use http::{HeaderName, Response};
 use pin_project::pin_project;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
 /// The future of a call that knows which attempt it is.
 ///
@@ -29,17 +31,26 @@ impl<F> IncomingAttemptFuture<F> {
 /// Marks the answer of a call if somebody gave up retrying on its behalf.
 #[derive(Debug)]
 pub struct AttemptMark {
-    pub(super) attempt: Attempt,
-    pub(super) marker: HeaderName,
+    given_up: Arc<AtomicBool>,
+    /// Nothing for the usual one.
+    marker: Option<Arc<HeaderName>>,
 }
 
 impl AttemptMark {
+    #[inline]
+    pub(super) fn new(attempt: Attempt, marker: Option<Arc<HeaderName>>) -> Self {
+        let given_up = attempt.given_up;
+        Self { given_up, marker }
+    }
+
     /// Marks `response` if it is a failure after retries that were given up.
     #[inline]
     pub fn mark<B>(&self, response: &mut Response<B>) {
-        if self.attempt.is_given_up() && is_failure(response) {
+        if self.given_up.load(Ordering::Relaxed) && is_failure(response) {
             let is_grpc = is_grpc(response.headers());
-            forbid_retries(response.headers_mut(), &self.marker, is_grpc);
+            let usual = SHOULD_RETRY;
+            let marker = self.marker.as_deref().unwrap_or(&usual);
+            forbid_retries(response.headers_mut(), marker, is_grpc);
         }
     }
 }
@@ -53,11 +64,12 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let mut result = ready!(this.future.poll(context));
-        if let Ok(response) = &mut result {
+        // Changed where it is: to take it out and put it back is to copy it twice.
+        let mut polled = this.future.poll(context);
+        if let Poll::Ready(Ok(response)) = &mut polled {
             this.mark.mark(response);
         }
-        Poll::Ready(result)
+        polled
     }
 }
 

@@ -2,8 +2,8 @@ use super::future::{AttemptMark, IncomingAttemptFuture};
 use super::{Attempt, header_name};
 use buttress_core::SettingError;
 use buttress_core::attempt_header::{GRPC_PREVIOUS_ATTEMPTS, parse_attempts};
-use buttress_core::pushback::SHOULD_RETRY;
 use http::{HeaderMap, HeaderName, Request, Response};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -30,7 +30,8 @@ use tower_service::Service;
 #[derive(Clone, Debug)]
 pub struct IncomingAttempt {
     header: Option<HeaderName>,
-    marker: HeaderName,
+    /// Nothing for the one that most have, so that a call carries a pointer at most.
+    marker: Option<Arc<HeaderName>>,
 }
 
 impl IncomingAttempt {
@@ -38,7 +39,7 @@ impl IncomingAttempt {
     pub const fn new() -> Self {
         Self {
             header: None,
-            marker: SHOULD_RETRY,
+            marker: None,
         }
     }
 
@@ -59,7 +60,7 @@ impl IncomingAttempt {
     ///
     /// `name` is not a header's name.
     pub fn marker(self, name: &str) -> Result<Self, SettingError> {
-        let marker = header_name("marker", name)?;
+        let marker = Some(Arc::new(header_name("marker", name)?));
         Ok(Self { marker, ..self })
     }
 
@@ -69,7 +70,7 @@ impl IncomingAttempt {
         let attempt = Attempt::after(self.read(request.headers()));
         attempt.clone().put(request.extensions_mut());
         let marker = self.marker.clone();
-        AttemptMark { attempt, marker }
+        AttemptMark::new(attempt, marker)
     }
 
     fn read(&self, headers: &HeaderMap) -> u32 {

@@ -6,6 +6,7 @@ use buttress_core::protocol::is_grpc;
 use buttress_core::setting::{check_duration, check_name};
 use buttress_core::{Http, Reason, SettingError};
 use http::{HeaderName, Request};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tower_layer::Layer;
@@ -43,7 +44,8 @@ use tower_service::Service;
 #[derive(Clone, Debug)]
 pub struct IncomingDeadline {
     longest: Duration,
-    header: Option<HeaderName>,
+    /// Shared, so that a service can be made for each call.
+    header: Option<Arc<HeaderName>>,
     name: &'static str,
 }
 
@@ -78,7 +80,7 @@ impl IncomingDeadline {
     ///
     /// `name` is not a header's name.
     pub fn header(self, name: &str) -> Result<Self, SettingError> {
-        let header = Some(super::outgoing::header_name(name)?);
+        let header = Some(Arc::new(super::outgoing::header_name(name)?));
         Ok(Self { header, ..self })
     }
 
@@ -111,7 +113,7 @@ impl IncomingDeadline {
                 .map(Some)
                 .map_err(|_| Reason::BadDeadline);
         }
-        let value = self.header.as_ref().and_then(|name| headers.get(name));
+        let value = self.header.as_ref().and_then(|name| headers.get(&**name));
         Ok(value.and_then(|value| parse_milliseconds(value.as_bytes()).ok()))
     }
 }
