@@ -71,9 +71,9 @@ impl Policies {
             let newest = policy.policy().newest();
             let policy = newest.as_ref().unwrap_or(policy);
             // What `Shadow` does, without the copy of the permit that its own answer would be.
-            let admission = policy.policy().admit_by(call, now, |policy| {
-                policy.admit_to(call, now, |permit| earlier.push(Some(permit)))
-            });
+            let admission = policy
+                .policy()
+                .admit_by(call, now, |policy| policy.admit_to(call, now, &mut earlier));
             match admission {
                 Admission::Admitted(()) => {}
                 Admission::Refused(rejection) if policy.is_enforced() => {
@@ -90,12 +90,12 @@ impl Policies {
                 }
                 Admission::Refused(rejection) => {
                     policy.note(&rejection);
-                    earlier.push(None);
+                    earlier.push(|| None);
                 }
                 Admission::Wait(waiting) => {
                     policy.policy().abandon(waiting, call);
                     policy.note_wait();
-                    earlier.push(None);
+                    earlier.push(|| None);
                 }
             }
         }
@@ -162,7 +162,7 @@ impl<B> Policy<Request<B>> for Policies {
             let mut earlier = std::mem::take(&mut place.earlier);
             match answer {
                 Ok(permit) => {
-                    earlier.push(permit);
+                    earlier.push(|| permit);
                     place.givers.push(place.asked.clone());
                 }
                 Err(rejection) => {

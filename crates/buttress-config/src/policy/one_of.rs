@@ -4,6 +4,12 @@ use buttress::{Admission, Now, Outcome, Permit, Policy, Quota, Rejection};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+/// Where permits of all kinds stay.
+pub trait Keep<P> {
+    /// Keeps one of one kind, which `of_its_kind` makes one of all kinds.
+    fn keep<K>(&mut self, permit: K, of_its_kind: impl FnOnce(K) -> P);
+}
+
 /// Makes an enum whose variants are policies, and of whose permits and waiting places the same enum
 /// serves: a permit of `AnyOf<A, B>` is an `AnyOf` of A's and B's permits.
 macro_rules! one_of {
@@ -25,19 +31,20 @@ macro_rules! one_of {
             /// as small as its own kind. To copy one of any kind, right after it was written in
             /// parts, costs a call more than most policies.
             #[inline]
-            pub fn admit_to<Call: ?Sized, Kept>(
+            pub fn admit_to<Call: ?Sized>(
                 &self,
                 call: &Call,
                 now: &Now,
-                keep: impl FnOnce(<Self as Policy<Call>>::Permit) -> Kept,
-            ) -> Admission<Kept, <Self as Policy<Call>>::Waiting>
+                keep: &mut impl Keep<<Self as Policy<Call>>::Permit>,
+            ) -> Admission<(), <Self as Policy<Call>>::Waiting>
             where
                 $($variant: Policy<Call>),+
             {
                 match self {
                     $(Self::$variant(policy) => match policy.admit(call, now) {
                         Admission::Admitted(permit) => {
-                            Admission::Admitted(keep($name::$variant(permit)))
+                            keep.keep(permit, $name::$variant);
+                            Admission::Admitted(())
                         }
                         Admission::Refused(rejection) => Admission::Refused(rejection),
                         Admission::Wait(waiting) => Admission::Wait($name::$variant(waiting)),
@@ -51,7 +58,13 @@ macro_rules! one_of {
             type Waiting = $name<$($variant::Waiting),+>;
 
             fn admit(&self, call: &Call, now: &Now) -> Admission<Self::Permit, Self::Waiting> {
-                self.admit_to(call, now, |permit| permit)
+                match self {
+                    $(Self::$variant(policy) => match policy.admit(call, now) {
+                        Admission::Admitted(permit) => Admission::Admitted($name::$variant(permit)),
+                        Admission::Refused(rejection) => Admission::Refused(rejection),
+                        Admission::Wait(waiting) => Admission::Wait($name::$variant(waiting)),
+                    },)+
+                }
             }
 
             fn poll_admit(

@@ -1,113 +1,200 @@
-use super::Managed;
+use super::one_of::Keep;
+use super::{AnyPolicy, Managed};
 use buttress::Policy;
 use http::Request;
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::fmt;
+use std::mem;
 
-/// What a policy gives a call. It is the same whatever the request's body is.
+/// What a policy gives a call. It is the same whatever the request's body is. Nothing, if it gave none
+/// and is not obeyed.
 pub(super) type AnyPermit = <Managed as Policy<Request<()>>>::Permit;
+
+/// The same of a policy that is obeyed.
+type Given = <AnyPolicy as Policy<Request<()>>>::Permit;
 
 /// Permits that a call keeps.
 ///
 /// They are the larger part of what a call carries, and a call is moved many times: into its future,
-/// from one future to the next, with its response, with its body. So what is moved is a list, and
-/// its memory is used again by a later call of the thread. Only while there are more calls at once
-/// than ever before is something allocated.
+/// from one future to the next, with its response, with its body. So what is moved is one pointer to
+/// a list, and its memory is used again by a later call of the thread. Only while there are more
+/// calls at once than ever before is something allocated.
 #[derive(Default)]
 pub(super) struct Kept {
-    permits: Vec<AnyPermit>,
+    list: Option<Box<List>>,
 }
 
-/// So many lists wait to be used again, on each thread: 1.5 MiB at most.
+#[derive(Default)]
+struct List {
+    first: [AnyPermit; AT_HAND],
+    /// How many there are in all.
+    len: usize,
+    /// Those for which there is no room at hand.
+    more: Vec<AnyPermit>,
+}
+
+/// More policies than most stacks have.
+const AT_HAND: usize = 8;
+
+/// So many lists wait to be used again, on each thread: less than half a MiB, and 1.5 MiB more at most
+/// where stacks have more policies than are at hand.
 const MOST_LISTS: usize = 1_024;
 
-/// A list that has become longer than this is not kept.
+/// A list that has become longer than what is at hand and this is not kept.
 const LONGEST: usize = 32;
 
-/// A list has room for so many permits from the beginning, and for as many more each time.
-const MORE: usize = 8;
-
 thread_local! {
-    static LISTS: Cell<Vec<Vec<AnyPermit>>> = const { Cell::new(Vec::new()) };
+    #[allow(
+        clippy::vec_box,
+        reason = "calls hold the boxes: a list is never moved out of its own"
+    )]
+    static LISTS: RefCell<Vec<Box<List>>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Kept {
     #[inline]
     pub(super) fn new() -> Self {
-        Self {
-            permits: with_lists(Vec::pop).flatten().unwrap_or_default(),
-        }
+        let used = LISTS.try_with(|lists| lists.try_borrow_mut().ok()?.pop());
+        let list = used.ok().flatten().unwrap_or_default();
+        Self { list: Some(list) }
     }
 
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.permits.len()
+        self.list.as_ref().map_or(0, |list| list.len)
     }
 
+    /// The permit is made where it stays. One that was made before, in parts, and then copied as a whole
+    /// would keep the processor waiting for the parts, for longer than most policies take.
     #[allow(
         clippy::inline_always,
-        reason = "in its caller it writes the permit once, where it stays; a copy of that is slow"
+        reason = "what makes the permit is inlined here, and this where the permit's kind is known"
     )]
     #[inline(always)]
-    pub(super) fn push(&mut self, permit: AnyPermit) {
-        if self.permits.len() == self.permits.capacity() {
-            self.make_room();
+    pub(super) fn push(&mut self, permit: impl FnOnce() -> AnyPermit) {
+        let list = self.list.get_or_insert_default();
+        match list.first.get_mut(list.len) {
+            // What was there is gone, and to look whether it is would cost a call more.
+            Some(place) => mem::forget(mem::replace(place, permit())),
+            None => list.more.push(permit()),
         }
-        self.permits.push(permit);
-    }
-
-    #[cold]
-    fn make_room(&mut self) {
-        self.permits.reserve_exact(MORE);
+        list.len += 1;
     }
 
     #[inline]
     pub(super) fn pop(&mut self) -> Option<AnyPermit> {
-        self.permits.pop()
+        let list = self.list.as_mut()?;
+        list.len = list.len.checked_sub(1)?;
+        match list.first.get_mut(list.len) {
+            Some(place) => Some(place.take()),
+            None => list.more.pop(),
+        }
     }
 
-    pub(super) fn iter(&self) -> std::slice::Iter<'_, AnyPermit> {
-        self.permits.iter()
+    pub(super) fn iter(&self) -> impl Iterator<Item = &AnyPermit> {
+        self.list
+            .iter()
+            .flat_map(|list| list.first[..list.len.min(AT_HAND)].iter().chain(&list.more))
     }
 
-    pub(super) fn iter_mut(&mut self) -> std::slice::IterMut<'_, AnyPermit> {
-        self.permits.iter_mut()
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut AnyPermit> {
+        self.list.iter_mut().flat_map(|list| {
+            list.first[..list.len.min(AT_HAND)]
+                .iter_mut()
+                .chain(&mut list.more)
+        })
+    }
+}
+
+impl Keep<Given> for Kept {
+    /// One function for each kind, so that each writes no more than that kind has.
+    #[inline(never)]
+    fn keep<K>(&mut self, permit: K, of_its_kind: impl FnOnce(K) -> Given) {
+        self.push(|| Some(of_its_kind(permit)));
     }
 }
 
 impl Drop for Kept {
     #[inline]
     fn drop(&mut self) {
-        let mut list = std::mem::take(&mut self.permits);
         // First the permits: giving them back is other people's code.
-        list.clear();
-        if (1..=LONGEST).contains(&list.capacity()) {
-            with_lists(|lists| {
-                if lists.len() < MOST_LISTS {
-                    lists.push(list);
-                }
-            });
+        while self.pop().is_some() {}
+        let Some(list) = self.list.take() else { return };
+        if list.more.capacity() > LONGEST {
+            return;
         }
+        // Nothing if the thread is about to end.
+        let _ = LISTS.try_with(|lists| {
+            if let Ok(mut lists) = lists.try_borrow_mut()
+                && lists.len() < MOST_LISTS
+            {
+                lists.push(list);
+            }
+        });
     }
-}
-
-/// Nothing if the thread is about to end.
-#[inline]
-fn with_lists<T>(work: impl FnOnce(&mut Vec<Vec<AnyPermit>>) -> T) -> Option<T> {
-    LISTS
-        .try_with(|cell| {
-            let mut lists = cell.take();
-            let done = work(&mut lists);
-            cell.set(lists);
-            done
-        })
-        .ok()
 }
 
 impl fmt::Debug for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Kept")
-            .field("permits", &self.permits.len())
+            .field("permits", &self.len())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const GIVEN: AnyPermit = Some(Given::Pressure(()));
+
+    /// What was put in, as far as the two kinds can be told apart.
+    fn all(kept: &Kept) -> Vec<bool> {
+        kept.iter().map(Option::is_some).collect()
+    }
+
+    #[test]
+    fn a_call_carries_a_pointer() {
+        assert_eq!(size_of::<Kept>(), size_of::<usize>());
+    }
+
+    proptest! {
+        /// Also beyond what is at hand, and in a list that was used before.
+        #[test]
+        fn permits_come_back_last_first(steps in prop::collection::vec(prop::option::of(any::<bool>()), 0..100)) {
+            let mut kept = Kept::new();
+            prop_assert!(all(&kept).is_empty(), "what the last one left");
+            let mut model = Vec::new();
+            for step in steps {
+                if let Some(given) = step {
+                    kept.push(|| if given { GIVEN } else { None });
+                    model.push(given);
+                } else {
+                    prop_assert_eq!(kept.pop().map(|permit| permit.is_some()), model.pop());
+                }
+                prop_assert_eq!(kept.len(), model.len());
+                prop_assert_eq!(&all(&kept), &model);
+                let changed: Vec<_> = kept.iter_mut().map(|permit| permit.is_some()).collect();
+                prop_assert_eq!(&changed, &model);
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_is_used_again_unless_it_has_become_long() {
+        let waiting = || LISTS.with_borrow(Vec::len);
+        LISTS.with_borrow_mut(Vec::clear);
+        let mut kept = Kept::new();
+        kept.push(|| GIVEN);
+        drop(kept);
+        assert_eq!(waiting(), 1);
+        let mut kept = Kept::new();
+        assert_eq!((waiting(), kept.len()), (0, 0));
+        for _ in 0..=AT_HAND + LONGEST {
+            kept.push(|| GIVEN);
+        }
+        drop(kept);
+        assert_eq!(waiting(), 0);
     }
 }
