@@ -41,25 +41,37 @@ where
 {
     #[inline]
     pub(super) fn new(body: B, permit: P, verdict: Verdict<E>, upload: Upload) -> Self {
-        let over = body.is_end_stream();
-        let mut permit = Held::new(permit);
-        let so_far = match verdict {
-            Verdict::Known(outcome) => Some(outcome),
-            Verdict::AtTheEnd(_) => None,
-        };
-        let mut verdict = Some(verdict);
-        if over {
+        if body.is_end_stream() {
+            let mut permit = Held::new(permit);
+            let mut verdict = Some(verdict);
             settle(&mut permit, &mut verdict, None, |eos| {
                 eos.classify_eos(None)
             });
-        } else {
-            permit.begins(so_far);
+            return Self::over(AnswerBody::inner(body));
         }
+        let mut permit = Held::new(permit);
+        permit.begins(match verdict {
+            Verdict::Known(outcome) => Some(outcome),
+            Verdict::AtTheEnd(_) => None,
+        });
         Self {
             body: AnswerBody::inner(body),
             permit,
-            verdict,
+            verdict: Some(verdict),
             upload,
+        }
+    }
+}
+
+impl<B, P: Permit, E> GuardBody<B, P, E> {
+    /// Of a call that is over.
+    #[inline]
+    const fn over(body: AnswerBody<B>) -> Self {
+        Self {
+            body,
+            permit: Held::nothing(),
+            verdict: None,
+            upload: Upload::nothing(),
         }
     }
 }
@@ -67,12 +79,7 @@ where
 /// A refusal's body, which holds no permit.
 impl<B, P: Permit, E> From<Bytes> for GuardBody<B, P, E> {
     fn from(bytes: Bytes) -> Self {
-        Self {
-            body: AnswerBody::from(bytes),
-            permit: Held::nothing(),
-            verdict: None,
-            upload: Upload::nothing(),
-        }
+        Self::over(AnswerBody::from(bytes))
     }
 }
 
