@@ -64,14 +64,14 @@ mod tests {
     const CHILD: &str = "BUTTRESS_HEALTH_TEST_CHILD";
 
     /// Signals are for a whole process, so those who get some are processes of their own.
-    fn exit_code_of(process: &str) -> Option<i32> {
-        let child = Command::new(std::env::current_exe().unwrap())
+    fn exit_code_of(process: &str) -> io::Result<Option<i32>> {
+        let child = Command::new(std::env::current_exe()?)
             .env(CHILD, "1")
             .args(["--exact", &format!("drain::signal::tests::{process}")])
             .arg("--ignored")
             .stdout(Stdio::null())
             .status();
-        child.unwrap().code()
+        child.map(|status| status.code())
     }
 
     fn is_a_process_of_its_own() -> bool {
@@ -80,13 +80,14 @@ mod tests {
 
     #[test]
     fn a_signal_that_comes_early_is_the_first_one() {
-        let code = exit_code_of("a_process_that_is_asked_early");
+        let code = exit_code_of("a_process_that_is_asked_early").unwrap();
         assert_eq!(code, Some(exit_code::HURRIED));
     }
 
     #[test]
     fn a_signal_is_not_taken_for_the_second_one_while_it_is_handled() {
-        assert_eq!(exit_code_of("a_process_that_is_asked_once"), Some(0));
+        let code = exit_code_of("a_process_that_is_asked_once").unwrap();
+        assert_eq!(code, Some(0));
     }
 
     /// The signal is handled by this thread, and takes a while; meanwhile another one hears of it.

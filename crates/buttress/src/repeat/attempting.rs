@@ -101,19 +101,29 @@ thread_local! {
     /// dropped when their thread ends: a [`Scope`] leaves nothing behind.
     static CURRENT: Cell<ManuallyDrop<Upload>> =
         const { Cell::new(ManuallyDrop::new(Upload::nothing())) };
+
+    /// Whether there is one. Most attempts have none, and need not look further.
+    static IS_THERE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// While it lives, the attempt's upload is the current one, or none is if it has none.
-struct Scope<'a> {
-    place: &'a mut Upload,
-    outer: Upload,
+enum Scope<'a> {
+    /// Neither it nor one around it has any.
+    Nothing,
+    Swapped {
+        place: &'a mut Upload,
+        outer: Upload,
+    },
 }
 
 impl<'a> Scope<'a> {
     #[inline]
     fn enter(place: &'a mut Upload) -> Self {
+        if place.is_nothing() && !is_there() {
+            return Self::Nothing;
+        }
         let outer = replace(mem::take(place));
-        Self { place, outer }
+        Self::Swapped { place, outer }
     }
 }
 
@@ -121,11 +131,16 @@ impl<'a> Scope<'a> {
 impl Drop for Scope<'_> {
     #[inline]
     fn drop(&mut self) {
-        *self.place = replace(mem::take(&mut self.outer));
+        if let Self::Swapped { place, outer } = self {
+            **place = replace(mem::take(outer));
+        }
     }
 }
 
 fn with_current<R>(look: impl FnOnce(&Upload) -> R) -> R {
+    if !is_there() {
+        return look(&Upload::nothing());
+    }
     let current = replace(Upload::nothing());
     let result = look(&current);
     replace(current);
@@ -133,7 +148,12 @@ fn with_current<R>(look: impl FnOnce(&Upload) -> R) -> R {
 }
 
 #[inline]
+fn is_there() -> bool {
+    IS_THERE.with(Cell::get)
+}
+
 fn replace(upload: Upload) -> Upload {
+    IS_THERE.set(!upload.is_nothing());
     let replaced = CURRENT.try_with(|current| current.replace(ManuallyDrop::new(upload)));
     replaced.map_or_else(|_| Upload::nothing(), ManuallyDrop::into_inner)
 }

@@ -38,6 +38,11 @@ impl Upload {
         Self { turn: None }
     }
 
+    #[inline]
+    pub(super) const fn is_nothing(&self) -> bool {
+        self.turn.is_none()
+    }
+
     /// Whether the request's sender is waited for, or is gone: who leaves now has not lost patience
     /// with the callee.
     pub(super) fn excuses_leaving(&self) -> bool {
