@@ -11,7 +11,7 @@ use buttress_config::{Document, Format, Rules};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use http_body_util::Empty;
+use http_body_util::{Empty, Full};
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::future::{Ready, ready};
@@ -20,8 +20,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tower::{BoxError, Layer, Service, service_fn};
 
-fn answer<B>(_: Request<B>) -> Ready<Result<Response<Empty<Bytes>>, Infallible>> {
-    ready(Ok(Response::new(Empty::new())))
+fn answer<B>(_: Request<B>) -> Ready<Result<Response<Full<Bytes>>, Infallible>> {
+    ready(Ok(Response::new(Full::from("something"))))
 }
 
 fn answer_client<B>(_: Request<B>) -> Ready<Result<Response<Empty<Bytes>>, BoxError>> {

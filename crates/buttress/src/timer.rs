@@ -78,7 +78,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Nothing is done. The task is woken at this instant at the latest.
+    /// Nothing is done. The task is woken at this instant at the latest, by the alarm that began this.
     #[inline]
     pub(crate) fn wait(
         self,
@@ -108,8 +108,8 @@ impl Watch {
     }
 }
 
-/// Whether an instant has passed, as far as the work inside an [`Alarm::poll`] is concerned: no
-/// clock is read unless a timer rang.
+/// Whether an instant has passed, as far as work that an [`Alarm`] watches is concerned: no clock is
+/// read unless a timer rang.
 #[inline]
 pub(crate) fn has_passed(instant: Instant) -> bool {
     SHARED.with(|shared| shared.now.get().is_some_and(|now| instant <= now))

@@ -11,7 +11,10 @@
 )]
 
 use buttress::repeat::ReplayBody;
-use buttress::{BrokenRequest, Bulkhead, CircuitBreaker, CircuitState, Retry};
+use buttress::{
+    BrokenRequest, Bulkhead, CircuitBreaker, CircuitState, Deadline, Plain, Reason, Rejection,
+    Retry, Timeout,
+};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
@@ -249,6 +252,48 @@ async fn refusals_inside_are_responses_that_never_count() {
     assert_eq!(breaker.state(), CircuitState::Closed);
     assert_eq!(breaker.snapshot().time_window.unwrap().calls, 0);
     held.abort();
+}
+
+/// As if they had dropped their calls: a callee that hangs is noticed, callers in a hurry are not.
+#[tokio::test(start_paused = true)]
+async fn callers_who_give_little_time_open_nothing() {
+    let attempt = Timeout::per_attempt(10 * SECOND).unwrap();
+    let within = |time| {
+        let mut request = Request::new(());
+        Deadline::after(time).put(request.extensions_mut());
+        request
+    };
+    for (time, state) in [
+        (SECOND / 20, CircuitState::Closed),
+        (SECOND, CircuitState::Open),
+    ] {
+        // Refusals are answers here,
+        let answers = breaker();
+        let hangs =
+            service_fn(|_: Request<()>| pending::<Result<Response<TestBody>, Infallible>>());
+        let service = answers.layer(attempt.layer(hangs));
+        // errors here,
+        let fails = breaker();
+        let hangs = service_fn(|_: Request<()>| pending::<Result<Response<TestBody>, BoxError>>());
+        let failing = fails.layer(attempt.layer(hangs));
+        // and whatever they are in a service of any kind.
+        let plain = breaker();
+        let late = service_fn(move |_: u8| async move {
+            tokio::time::sleep(time).await;
+            let rejection = Rejection::new(Reason::DeadlinePassed, "inner");
+            Err::<(), BoxError>(rejection.into())
+        });
+        let late = plain.protocol(Plain::new()).layer(late);
+        for _ in 0..20 {
+            let _ = service.clone().oneshot(within(time)).await;
+            let _ = failing.clone().oneshot(within(time)).await;
+            let _ = late.clone().oneshot(1).await;
+        }
+        assert_eq!(
+            [&answers, &fails, &plain].map(CircuitBreaker::state),
+            [state; 3]
+        );
+    }
 }
 
 /// As clients do it, an upload that breaks off fails the call.

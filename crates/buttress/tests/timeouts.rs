@@ -323,6 +323,65 @@ async fn a_body_may_be_slow_but_not_idle_and_not_endless() {
     assert!((millis(1_000)..=millis(1_002)).contains(&start.elapsed()));
 }
 
+#[tokio::test(start_paused = true)]
+async fn bounds_of_a_body_hold_wherever_others_are() {
+    let off = Timeout::off();
+    let idle = |time| {
+        let timeout = Timeout::new(millis(time)).unwrap();
+        timeout.idle_body(millis(time)).unwrap()
+    };
+    for (outer, middle, inner) in [
+        (off, idle(100), off),
+        (off, off, idle(100)),
+        (idle(100), off, idle(500)),
+        (idle(500), off, idle(100)),
+        (idle(500), idle(100), off),
+    ] {
+        for (times, over) in [(vec![90; 20], false), (vec![90, 90, 50_000], true)] {
+            let answer = service_fn(move |_: Request<()>| {
+                let body = slow_body(times.clone());
+                async move { Ok::<_, Infallible>(Response::new(body)) }
+            });
+            let service = outer.layer(middle.layer(inner.layer(answer)));
+            let start = Instant::now();
+            let answer = service.oneshot(Request::new(())).await.unwrap();
+            let read = answer.into_body().collect().await;
+            assert_eq!(read.is_err(), over);
+            if over {
+                assert!((millis(280)..=millis(286)).contains(&start.elapsed()));
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bounded_body_that_panics_leaves_nothing_behind() {
+    let layer = Timeout::new(millis(100)).unwrap();
+    let layer = layer.whole_body(millis(1_000)).unwrap();
+    let panics = service_fn(|_: Request<()>| async {
+        let frames = futures_util::stream::once(async {
+            tokio::task::yield_now().await;
+            panic!("as it is meant to be")
+        });
+        let frames = frames
+            .map(|(): ()| Ok::<_, BoxError>(http_body::Frame::data(Bytes::from_static(b"x"))));
+        let body = http_body_util::StreamBody::new(Box::pin(frames));
+        Ok::<_, Infallible>(Response::new(body))
+    });
+    let service = layer.layer(layer.layer(panics));
+    let body = service.oneshot(Request::new(())).await.unwrap().into_body();
+    assert!(
+        AssertUnwindSafe(body.collect())
+            .catch_unwind()
+            .await
+            .is_err()
+    );
+    // In the same task, and with the memory of that one.
+    let start = Instant::now();
+    assert!(read(layer, vec![50_000]).await.is_err());
+    assert!((millis(1_000)..=millis(1_002)).contains(&start.elapsed()));
+}
+
 #[test]
 fn nonsense_is_refused_by_name() {
     let year = Duration::from_secs(366 * 24 * 3_600);

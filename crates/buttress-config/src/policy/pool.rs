@@ -17,8 +17,8 @@ type Given = <AnyPolicy as Policy<Request<()>>>::Permit;
 ///
 /// They are the larger part of what a call carries, and a call is moved many times: into its future,
 /// from one future to the next, with its response, with its body. So what is moved is one pointer to
-/// a list, and its memory is used again by a later call of the thread. Only while there are more
-/// calls at once than ever before is something allocated.
+/// a list, and its memory is used again by a later call of the thread. What is dropped by another
+/// thread, or is one too many, costs an allocation.
 #[derive(Default)]
 pub(super) struct Kept {
     list: Option<Box<List>>,
@@ -26,6 +26,7 @@ pub(super) struct Kept {
 
 #[derive(Default)]
 struct List {
+    /// `None` from the last one on.
     first: [AnyPermit; AT_HAND],
     /// How many there are in all.
     len: usize,
@@ -74,8 +75,11 @@ impl Kept {
     pub(super) fn push(&mut self, permit: impl FnOnce() -> AnyPermit) {
         let list = self.list.get_or_insert_default();
         match list.first.get_mut(list.len) {
-            // What was there is gone, and to look whether it is would cost a call more.
-            Some(place) => mem::forget(mem::replace(place, permit())),
+            // Nothing is there, and to look for what must be dropped would cost a call more.
+            Some(place) => {
+                debug_assert!(place.is_none(), "a permit would be forgotten");
+                mem::forget(mem::replace(place, permit()));
+            }
             None => list.more.push(permit()),
         }
         list.len += 1;
@@ -117,7 +121,8 @@ impl Keep<Given> for Kept {
 impl Drop for Kept {
     #[inline]
     fn drop(&mut self) {
-        // First the permits: giving them back is other people's code.
+        // First the permits, the last one first, as when they are completed: giving them back is other
+        // people's code.
         while self.pop().is_some() {}
         let Some(list) = self.list.take() else { return };
         if list.more.capacity() > LONGEST {
@@ -145,6 +150,8 @@ impl fmt::Debug for Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::AnyOf;
+    use buttress::{Admission, Bulkhead, Carried, Now};
     use proptest::prelude::*;
 
     const GIVEN: AnyPermit = Some(Given::Pressure(()));
@@ -178,6 +185,35 @@ mod tests {
                 let changed: Vec<_> = kept.iter_mut().map(|permit| permit.is_some()).collect();
                 prop_assert_eq!(&changed, &model);
             }
+        }
+    }
+
+    proptest! {
+        /// Also of more policies than are at hand, and in a list that was used before.
+        #[test]
+        fn whatever_becomes_of_a_list_its_slots_come_free(steps in prop::collection::vec(0..10_u8, 0..200)) {
+            let slots = Bulkhead::builder(1_000).looking(Carried).build().unwrap();
+            let policy: AnyPolicy = AnyOf::Bulkhead(slots.clone());
+            let now = Now::lazy(|| tokio::time::Instant::now().into_std());
+            let mut kept = Kept::new();
+            let mut held = 0;
+            for step in steps {
+                match step {
+                    0..=5 => {
+                        let answer = policy.admit_to(&Request::new(()), &now, &mut kept);
+                        prop_assert!(matches!(answer, Admission::Admitted(())));
+                        held += 1;
+                    }
+                    6..=8 => held -= usize::from(kept.pop().is_some()),
+                    _ => {
+                        kept = Kept::new();
+                        held = 0;
+                    }
+                }
+                prop_assert_eq!((slots.in_flight(), kept.len()), (held, held));
+            }
+            drop(kept);
+            prop_assert_eq!(slots.in_flight(), 0);
         }
     }
 

@@ -47,7 +47,7 @@ where
             settle(&mut permit, &mut verdict, None, |eos| {
                 eos.classify_eos(None)
             });
-            return Self::over(AnswerBody::inner(body));
+            return Self::of_nothing(body);
         }
         let mut permit = Held::new(permit);
         permit.begins(match verdict {
@@ -64,7 +64,12 @@ where
 }
 
 impl<B, P: Permit, E> GuardBody<B, P, E> {
-    /// Of a call that is over.
+    /// That of a call that is over, and holds nothing.
+    #[inline]
+    pub(super) const fn of_nothing(body: B) -> Self {
+        Self::over(AnswerBody::inner(body))
+    }
+
     #[inline]
     const fn over(body: AnswerBody<B>) -> Self {
         Self {

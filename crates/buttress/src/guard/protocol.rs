@@ -1,6 +1,6 @@
-use super::settle::settle;
+use super::settle::{Held, is_callers_end, settle};
 use buttress_core::protocol::Classify;
-use buttress_core::{Permit, Plain, Reject};
+use buttress_core::{Permit, Plain, Reject, Rejection};
 
 /// What a guard must know of a protocol: how to refuse, and when and how a call is over.
 ///
@@ -36,6 +36,7 @@ pub trait GuardProtocol<Req, Res, Err, P: Permit>:
 impl<Req, Res, Err, P, F> GuardProtocol<Req, Res, Err, P> for Plain<F>
 where
     P: Permit,
+    Err: 'static,
     F: Classify<Res, Err> + Clone,
     Plain<F>: Reject<Req, Res, Err>,
 {
@@ -49,7 +50,13 @@ where
 
     #[inline]
     fn finish(protocol: Self, permit: P, result: Result<Res, Err>) -> Result<Res, Err> {
-        settle(permit, protocol.outcome(&result));
+        let outcome = protocol.outcome(&result);
+        let refusal = result.as_ref().err().and_then(Rejection::of);
+        if is_callers_end(outcome, refusal) {
+            drop(Held::new(permit));
+        } else {
+            settle(permit, outcome);
+        }
         result
     }
 }
@@ -58,7 +65,7 @@ where
 mod http {
     use super::GuardProtocol;
     use crate::guard::body::{GuardBody, Verdict, tell_pushback};
-    use crate::guard::settle::settle;
+    use crate::guard::settle::{Held, is_callers_end, settle};
     use crate::repeat::{Upload, current, excuse};
     use ::http::{HeaderMap, Request, Response};
     use buttress_core::protocol::announce;
@@ -97,8 +104,13 @@ mod http {
             let mut response = match result {
                 Ok(response) => response,
                 Err(error) => {
-                    let outcome = classifier.classify_error(&error).into();
-                    settle(permit, excuse(outcome, Rejection::of(&error)));
+                    let refusal = Rejection::of(&error);
+                    let outcome = excuse(classifier.classify_error(&error).into(), refusal);
+                    if is_callers_end(outcome, refusal) {
+                        drop(Held::of_request(permit, true));
+                    } else {
+                        settle(permit, outcome);
+                    }
                     return Err(error);
                 }
             };
@@ -112,10 +124,15 @@ mod http {
                         let outcome = class.into();
                         // What the callee says itself counts as it says.
                         let refusal = response.extensions().get();
-                        Verdict::Known(match refusal {
+                        let outcome = match refusal {
                             Some(_) => excuse(outcome, refusal),
                             None => outcome,
-                        })
+                        };
+                        if is_callers_end(outcome, refusal) {
+                            drop(Held::of_request(permit, true));
+                            return Ok(response.map(GuardBody::of_nothing));
+                        }
+                        Verdict::Known(outcome)
                     }
                     ClassifiedResponse::RequiresEos(eos) => Verdict::AtTheEnd(eos),
                 }

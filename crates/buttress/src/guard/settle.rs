@@ -1,6 +1,6 @@
 use crate::clock;
 use crate::repeat::excuses_leaving;
-use buttress_core::{Now, Outcome, Permit};
+use buttress_core::{Now, Outcome, Permit, Reason, Rejection};
 
 /// The permit of a call that is under way. Dropping it cancels the call.
 ///
@@ -100,6 +100,15 @@ pub(crate) fn settle<P: Permit>(permit: P, outcome: Outcome) {
     if !(P::WANTS_OUTCOME && outcome == Outcome::Cancelled) {
         permit.complete(outcome, &Now::lazy(clock::now));
     }
+}
+
+/// Whether a call was ended further in because the time that its caller gave it was up. That is as if
+/// the caller had dropped it then: it says something about the callee only if it took long. If it were a
+/// failure at once, callers in a hurry could open a circuit breaker for everybody.
+#[inline]
+pub(crate) fn is_callers_end(outcome: Outcome, refusal: Option<&Rejection>) -> bool {
+    let reason = refusal.map(Rejection::reason);
+    outcome == Outcome::Failure && reason == Some(Reason::DeadlinePassed)
 }
 
 /// Watches over a permit while foreign code runs: if that panics, the call failed.

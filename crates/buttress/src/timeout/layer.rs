@@ -105,7 +105,7 @@ impl Timeout {
 impl<L: Into<BodyLimits> + Copy> Timeout<L> {
     /// Also bounds each wait for the body's next frame. The body's error is then boxed, because it
     /// may be the [`Rejection`](crate::Rejection); such an error breaks the connection off. A body that
-    /// has not ended with the headers costs one allocation. HTTP only.
+    /// says with the headers that it has ended is not waited for. HTTP only.
     ///
     /// # Errors
     ///
@@ -116,7 +116,7 @@ impl<L: Into<BodyLimits> + Copy> Timeout<L> {
     }
 
     /// Also bounds the time from the call to the end of the body. The body's error is then boxed,
-    /// and costs one allocation, as with [`idle_body`](Self::idle_body). HTTP only.
+    /// as with [`idle_body`](Self::idle_body). HTTP only.
     ///
     /// # Errors
     ///

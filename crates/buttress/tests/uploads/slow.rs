@@ -4,7 +4,10 @@ use super::{
     Answer, MS, Sent, Upload, at_once, breaker, by_hand, failures, guarded, once, part, put,
     reads_a_part_and_hangs, reads_all, reads_all_and_hangs, reason, slowly,
 };
-use buttress::{CircuitBreaker, CircuitState, Deadline, Hedge, Reason, Rejection, Retry, Timeout};
+use buttress::{
+    CancelledCounts, CircuitBreaker, CircuitState, Deadline, Hedge, Reason, Rejection, Retry,
+    Timeout,
+};
 use futures_util::FutureExt;
 use http::Response;
 use http_body_util::{BodyExt, Empty};
@@ -83,7 +86,10 @@ async fn the_calls_own_time_that_a_sender_uses_up_is_not_the_callees_failure() {
 
 #[tokio::test(start_paused = true)]
 async fn a_deadline_that_passes_while_the_sender_is_waited_for_is_not_the_callees_failure() {
-    let breaker = breaker();
+    // A deadline counts as if its caller had left then.
+    let patience = CancelledCounts::AsFailureAfter(20 * MS);
+    let breaker = CircuitBreaker::builder("callee").cancelled(patience);
+    let breaker = breaker.build().unwrap();
     let late = |body| {
         let mut request = put(body);
         Deadline::after(50 * MS).put(request.extensions_mut());
