@@ -114,6 +114,20 @@ error: `server.defaults.tiemout` is not a field that there is here
 }
 
 #[test]
+fn who_means_no_field_that_there_is_is_told_which_there_are() {
+    let problems = problems("[policy.pool]\nbulkhead = 1\ncircuit_breaker = true\n");
+    let problem = problems
+        .iter()
+        .find(|problem| problem.path == "policy.pool.circuit_breaker")
+        .unwrap();
+    assert_eq!(
+        problem.allowed.as_deref(),
+        Some("one of rate_limit, fair_share, bulkhead, adaptive_limit, pace")
+    );
+    assert_eq!(problem.did_you_mean, None);
+}
+
+#[test]
 fn a_terminal_is_not_told_what_to_do() {
     let text = "{ \"x-a\": \"\u{9b}2J\", \"b\u{1b}\": 1 }";
     let problems = Document::parse("bad.json", text, Format::Json).unwrap_err();

@@ -130,6 +130,9 @@ pub(crate) fn read_table<T: Fields>(
             report.field(key, |report| {
                 let meant = report.nearest(key, names);
                 let problem = report.error(key.span(), "is not a field that there is here");
+                if meant.is_none() {
+                    problem.must_be(format_args!("one of {}", names.join(", ")));
+                }
                 problem.meant(meant);
             });
         }

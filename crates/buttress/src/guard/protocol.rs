@@ -1,4 +1,4 @@
-use super::settle::{Held, is_callers_end, settle};
+use super::settle::{is_callers_end, leave, settle};
 use buttress_core::protocol::Classify;
 use buttress_core::{Permit, Plain, Reject, Rejection};
 
@@ -53,7 +53,7 @@ where
         let outcome = protocol.outcome(&result);
         let refusal = result.as_ref().err().and_then(Rejection::of);
         if is_callers_end(outcome, refusal) {
-            drop(Held::new(permit));
+            leave(permit, false);
         } else {
             settle(permit, outcome);
         }
@@ -65,7 +65,7 @@ where
 mod http {
     use super::GuardProtocol;
     use crate::guard::body::{GuardBody, Verdict, tell_pushback};
-    use crate::guard::settle::{Held, is_callers_end, settle};
+    use crate::guard::settle::{is_callers_end, leave, settle};
     use crate::repeat::{Upload, current, excuse};
     use ::http::{HeaderMap, Request, Response};
     use buttress_core::protocol::announce;
@@ -107,7 +107,7 @@ mod http {
                     let refusal = Rejection::of(&error);
                     let outcome = excuse(classifier.classify_error(&error).into(), refusal);
                     if is_callers_end(outcome, refusal) {
-                        drop(Held::of_request(permit, true));
+                        leave(permit, true);
                     } else {
                         settle(permit, outcome);
                     }
@@ -129,10 +129,10 @@ mod http {
                             None => outcome,
                         };
                         if is_callers_end(outcome, refusal) {
-                            drop(Held::of_request(permit, true));
-                            return Ok(response.map(GuardBody::of_nothing));
+                            Verdict::Left
+                        } else {
+                            Verdict::Known(outcome)
                         }
-                        Verdict::Known(outcome)
                     }
                     ClassifiedResponse::RequiresEos(eos) => Verdict::AtTheEnd(eos),
                 }

@@ -111,6 +111,12 @@ pub(crate) fn is_callers_end(outcome: Outcome, refusal: Option<&Rejection>) -> b
     outcome == Outcome::Failure && reason == Some(Reason::DeadlinePassed)
 }
 
+/// As if the call had been dropped at this moment.
+#[cold]
+pub(crate) fn leave<P: Permit>(permit: P, has_upload: bool) {
+    drop(Held::of_request(permit, has_upload));
+}
+
 /// Watches over a permit while foreign code runs: if that panics, the call failed.
 ///
 /// Without it the permit would merely be dropped as the panic unwinds, and the call would count as
