@@ -128,6 +128,24 @@ fn who_means_no_field_that_there_is_is_told_which_there_are() {
 }
 
 #[test]
+fn the_manual_says_what_may_stand_where() {
+    let manual = include_str!("../../../docs/configuration.md");
+    for (place, table) in [
+        ("a route, `[server.defaults]`", "server.defaults"),
+        ("an upstream", "upstream.some"),
+        ("a policy that is shared", "policy.some"),
+    ] {
+        let row = format!("| {place} | `");
+        let (_, row) = manual.split_once(&row).unwrap();
+        let (names, _) = row.split_once("` |").unwrap();
+        let names = names.replace('`', "");
+        let problems = problems(&format!("[{table}]\nqqqqqqqq = 1\n"));
+        let allowed = problems.iter().find_map(|problem| problem.allowed.clone());
+        assert_eq!(allowed.unwrap(), format!("one of {names}"), "{place}");
+    }
+}
+
+#[test]
 fn a_terminal_is_not_told_what_to_do() {
     let text = "{ \"x-a\": \"\u{9b}2J\", \"b\u{1b}\": 1 }";
     let problems = Document::parse("bad.json", text, Format::Json).unwrap_err();
