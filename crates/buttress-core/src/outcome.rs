@@ -1,8 +1,9 @@
 /// How an admitted call went.
 ///
 /// A call that a policy further in refused counts as [`Cancelled`](Self::Cancelled): it never
-/// reached the callee, so nothing was learnt about it. A call that ran into a timeout counts as
-/// [`Failure`](Self::Failure), and one whose caller's deadline passed as one that the caller dropped.
+/// reached the callee, so nothing was learnt about it. A call that ran out of time counts as
+/// [`Failure`](Self::Failure); that of its caller's deadline may mean less, see
+/// [`Permit::expired`](crate::Permit::expired).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {

@@ -129,6 +129,17 @@ pub trait Permit {
     /// The call is over.
     fn complete(self, outcome: Outcome, now: &Now);
 
+    /// The call is over since the time that its caller gave it was up, as a layer further in says. By
+    /// default that is a [failure](Outcome::Failure), as of any callee that took too long. A policy
+    /// that would let callers in a hurry spoil it for the others asks how long the call ran.
+    #[inline]
+    fn expired(self, now: &Now)
+    where
+        Self: Sized,
+    {
+        self.complete(Outcome::Failure, now);
+    }
+
     /// The callee asked not to be called again for `wait`, a year at most. It is told before the
     /// call is [completed](Self::complete), and only where the outcome is wanted and is a failure or
     /// an overload. Anybody on the way can have written it: bound it before obeying.

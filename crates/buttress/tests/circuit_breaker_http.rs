@@ -10,6 +10,7 @@
     reason = "a test that cannot go on should say where"
 )]
 
+use buttress::Run as _;
 use buttress::repeat::ReplayBody;
 use buttress::{
     BrokenRequest, Bulkhead, CircuitBreaker, CircuitState, Deadline, Plain, Reason, Rejection,
@@ -284,16 +285,47 @@ async fn callers_who_give_little_time_open_nothing() {
             Err::<(), BoxError>(rejection.into())
         });
         let late = plain.protocol(Plain::new()).layer(late);
+        let alone = breaker();
         for _ in 0..20 {
+            let run = alone.run(async move {
+                tokio::time::sleep(time).await;
+                let rejection = Rejection::new(Reason::DeadlinePassed, "inner");
+                Err::<(), BoxError>(rejection.into())
+            });
+            let _ = run.await;
             let _ = service.clone().oneshot(within(time)).await;
             let _ = failing.clone().oneshot(within(time)).await;
             let _ = late.clone().oneshot(1).await;
         }
         assert_eq!(
-            [&answers, &fails, &plain].map(CircuitBreaker::state),
-            [state; 3]
+            [&answers, &fails, &plain, &alone].map(CircuitBreaker::state),
+            [state; 4]
         );
     }
+}
+
+/// Or nobody would find out that the callee is dead.
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_ends_at_its_callers_deadline_has_failed() {
+    let breaker = breaker();
+    let hangs = service_fn(|_: Request<()>| pending::<Result<Response<TestBody>, Infallible>>());
+    let attempt = Timeout::per_attempt(SECOND).unwrap();
+    let service = breaker.layer(attempt.layer(hangs));
+    for _ in 0..5 {
+        let _ = service.clone().oneshot(Request::new(())).await;
+    }
+    assert_eq!(breaker.state(), CircuitState::Open);
+    while breaker.state() == CircuitState::Open {
+        tokio::time::advance(SECOND).await;
+        let mut request = Request::new(());
+        Deadline::after(SECOND / 20).put(request.extensions_mut());
+        let answer = service.clone().oneshot(request).await.unwrap();
+        if answer.status() == StatusCode::GATEWAY_TIMEOUT {
+            assert_eq!(breaker.state(), CircuitState::Open);
+            return;
+        }
+    }
+    panic!("no probe has failed");
 }
 
 /// As clients do it, an upload that breaks off fails the call.

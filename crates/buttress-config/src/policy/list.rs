@@ -204,6 +204,12 @@ impl Permit for Permits {
         }
     }
 
+    fn expired(mut self, now: &Now) {
+        while let Some(permit) = self.kept.pop() {
+            permit.expired(now);
+        }
+    }
+
     fn pushback(&mut self, wait: Duration) {
         for permit in self.kept.iter_mut() {
             permit.pushback(wait);

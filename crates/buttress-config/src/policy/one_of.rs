@@ -121,6 +121,12 @@ macro_rules! one_of {
                 }
             }
 
+            fn expired(self, now: &Now) {
+                match self {
+                    $(Self::$variant(permit) => permit.expired(now),)+
+                }
+            }
+
             fn pushback(&mut self, wait: Duration) {
                 match self {
                     $(Self::$variant(permit) => permit.pushback(wait),)+

@@ -38,6 +38,17 @@ impl Permit for BreakerPermit {
         self.ticket = Ticket::NONE;
     }
 
+    /// As if the caller had dropped the call then, or callers in a hurry could open the breaker for
+    /// everybody. A probe is there to get an answer, and has none.
+    fn expired(self, now: &Now) {
+        let outcome = if self.ticket.is_probe() {
+            Outcome::Failure
+        } else {
+            Outcome::Cancelled
+        };
+        self.complete(outcome, now);
+    }
+
     fn pushback(&mut self, wait: Duration) {
         if self.ticket != Ticket::NONE {
             // Rounded up, so that it is not too early; 49 days at most.

@@ -141,6 +141,11 @@ impl<A: Permit, B: Permit> Permit for Both<A, B> {
         self.0.complete(outcome, now);
     }
 
+    fn expired(self, now: &Now) {
+        self.1.expired(now);
+        self.0.expired(now);
+    }
+
     fn pushback(&mut self, wait: Duration) {
         self.0.pushback(wait);
         self.1.pushback(wait);

@@ -74,6 +74,12 @@ impl<P: Permit> Permit for Option<P> {
         }
     }
 
+    fn expired(self, now: &Now) {
+        if let Some(permit) = self {
+            permit.expired(now);
+        }
+    }
+
     fn pushback(&mut self, wait: Duration) {
         if let Some(permit) = self {
             permit.pushback(wait);

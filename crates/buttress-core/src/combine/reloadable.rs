@@ -111,6 +111,10 @@ impl<P, H: Permit> Permit for OfPolicy<P, H> {
         self.held.complete(outcome, now);
     }
 
+    fn expired(self, now: &Now) {
+        self.held.expired(now);
+    }
+
     fn pushback(&mut self, wait: Duration) {
         self.held.pushback(wait);
     }

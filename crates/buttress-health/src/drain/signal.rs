@@ -99,7 +99,7 @@ mod tests {
         }
         let slowly = || {
             let (write, _read) = UnixStream::pair().unwrap();
-            for _ in 0..500 {
+            for _ in 0..100 {
                 pipe::register(SIGTERM, write.try_clone().unwrap()).unwrap();
             }
         };

@@ -28,9 +28,9 @@
 //! | failed: an error, a 5xx, gRPC `INTERNAL` and its kin, a timeout further in, a panic | a failure |
 //! | was refused by the callee for being too much: 429, `RESOURCE_EXHAUSTED`, 503 with `Retry-After` | a failure for the rate, and nothing for failures in a row; [`overload`](CircuitBreakerBuilder::overload) changes that |
 //! | succeeded, or was the client's own mistake (4xx) | a success, and slow if it took long |
-//! | was dropped unanswered, having run for the [slow](CircuitBreakerBuilder::slow_calls) time, or 250 ms if none is set | a failure, and slow |
+//! | was dropped unanswered, or ended further in by its caller's deadline, having run for the [slow](CircuitBreakerBuilder::slow_calls) time, or 250 ms if none is set | a failure, and slow |
 //! | was dropped earlier, or while its answer came in | nothing |
-//! | was refused by one of our layers further in | nothing |
+//! | was refused by one of our layers further in, unless by its deadline | nothing |
 //! | was timed out further in, or dropped unanswered, while the [sender](crate::timeout#slow-senders) of its body was waited for | nothing |
 //! | failed, before or after its answer began, because the request's body broke off | nothing |
 //!

@@ -31,8 +31,8 @@ pub struct GuardBody<B, P: Permit, E> {
 pub(super) enum Verdict<E> {
     Known(Outcome),
     AtTheEnd(E),
-    /// As a call that its caller has left.
-    Left,
+    /// The time that the caller gave it was up.
+    Expired,
 }
 
 impl<B, P, E> GuardBody<B, P, E>
@@ -43,8 +43,8 @@ where
 {
     #[inline]
     pub(super) fn new(body: B, permit: P, verdict: Verdict<E>, upload: Upload) -> Self {
-        if let Verdict::Left = verdict {
-            settle::leave(permit, true);
+        if let Verdict::Expired = verdict {
+            settle::expire(permit);
             return Self::of_nothing(body);
         }
         if body.is_end_stream() {
@@ -58,7 +58,7 @@ where
         let mut permit = Held::new(permit);
         permit.begins(match verdict {
             Verdict::Known(outcome) => Some(outcome),
-            Verdict::AtTheEnd(_) | Verdict::Left => None,
+            Verdict::AtTheEnd(_) | Verdict::Expired => None,
         });
         Self {
             body: AnswerBody::inner(body),
@@ -173,7 +173,7 @@ fn settle<P, E>(
     if let (Some(mut permit), Some(verdict)) = (permit.take(), verdict.take()) {
         let outcome = match verdict {
             Verdict::Known(outcome) => outcome,
-            Verdict::Left => Outcome::Cancelled,
+            Verdict::Expired => Outcome::Failure,
             Verdict::AtTheEnd(eos) => classify(eos).map_or_else(Into::into, |()| Outcome::Success),
         };
         if let Some(trailers) = trailers {

@@ -1,4 +1,4 @@
-use super::settle::{is_callers_end, leave, settle};
+use super::settle::{expire, has_expired, settle};
 use buttress_core::protocol::Classify;
 use buttress_core::{Permit, Plain, Reject, Rejection};
 
@@ -52,8 +52,8 @@ where
     fn finish(protocol: Self, permit: P, result: Result<Res, Err>) -> Result<Res, Err> {
         let outcome = protocol.outcome(&result);
         let refusal = result.as_ref().err().and_then(Rejection::of);
-        if is_callers_end(outcome, refusal) {
-            leave(permit, false);
+        if has_expired(outcome, refusal) {
+            expire(permit);
         } else {
             settle(permit, outcome);
         }
@@ -65,7 +65,7 @@ where
 mod http {
     use super::GuardProtocol;
     use crate::guard::body::{GuardBody, Verdict, tell_pushback};
-    use crate::guard::settle::{is_callers_end, leave, settle};
+    use crate::guard::settle::{expire, has_expired, settle};
     use crate::repeat::{Upload, current, excuse};
     use ::http::{HeaderMap, Request, Response};
     use buttress_core::protocol::announce;
@@ -106,8 +106,8 @@ mod http {
                 Err(error) => {
                     let refusal = Rejection::of(&error);
                     let outcome = excuse(classifier.classify_error(&error).into(), refusal);
-                    if is_callers_end(outcome, refusal) {
-                        leave(permit, true);
+                    if has_expired(outcome, refusal) {
+                        expire(permit);
                     } else {
                         settle(permit, outcome);
                     }
@@ -128,8 +128,8 @@ mod http {
                             Some(_) => excuse(outcome, refusal),
                             None => outcome,
                         };
-                        if is_callers_end(outcome, refusal) {
-                            Verdict::Left
+                        if has_expired(outcome, refusal) {
+                            Verdict::Expired
                         } else {
                             Verdict::Known(outcome)
                         }

@@ -102,19 +102,18 @@ pub(crate) fn settle<P: Permit>(permit: P, outcome: Outcome) {
     }
 }
 
-/// Whether a call was ended further in because the time that its caller gave it was up. That is as if
-/// the caller had dropped it then: it says something about the callee only if it took long. If it were a
-/// failure at once, callers in a hurry could open a circuit breaker for everybody.
+/// Whether a call failed since the time that its caller gave it was up.
 #[inline]
-pub(crate) fn is_callers_end(outcome: Outcome, refusal: Option<&Rejection>) -> bool {
+pub(crate) fn has_expired(outcome: Outcome, refusal: Option<&Rejection>) -> bool {
     let reason = refusal.map(Rejection::reason);
     outcome == Outcome::Failure && reason == Some(Reason::DeadlinePassed)
 }
 
-/// As if the call had been dropped at this moment.
+/// Out of the way of the calls that end otherwise: it is rare, and the compiler would keep apart for it
+/// what it makes one piece of without.
 #[cold]
-pub(crate) fn leave<P: Permit>(permit: P, has_upload: bool) {
-    drop(Held::of_request(permit, has_upload));
+pub(crate) fn expire<P: Permit>(permit: P) {
+    permit.expired(&Now::lazy(clock::now));
 }
 
 /// Watches over a permit while foreign code runs: if that panics, the call failed.

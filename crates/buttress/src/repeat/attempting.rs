@@ -149,11 +149,11 @@ fn with_current<R>(look: impl FnOnce(&Upload) -> R) -> R {
 
 #[inline]
 fn is_there() -> bool {
-    IS_THERE.with(Cell::get)
+    IS_THERE.try_with(Cell::get).unwrap_or(false)
 }
 
 fn replace(upload: Upload) -> Upload {
-    IS_THERE.set(!upload.is_nothing());
+    let _ = IS_THERE.try_with(|is_there| is_there.set(!upload.is_nothing()));
     let replaced = CURRENT.try_with(|current| current.replace(ManuallyDrop::new(upload)));
     replaced.map_or_else(|_| Upload::nothing(), ManuallyDrop::into_inner)
 }
