@@ -5,13 +5,15 @@
     reason = "a test that cannot go on should say where"
 )]
 
-use buttress::{Reason, Rejection};
+use buttress::{Deadline, Reason, Rejection};
 use buttress_config::{Document, Format, Reload, Rules, standard_client};
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
+use std::future::{Pending, pending};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
+use std::time::Duration;
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 
 type Body = Empty<bytes::Bytes>;
@@ -56,6 +58,29 @@ async fn the_standard_client_tries_again() {
     let response = client.oneshot(request()).await.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(calls.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_in_a_hurry_open_no_breaker_and_a_callee_that_hangs_does() {
+    fn hangs<B>(_: Request<B>) -> Pending<Result<Response<Body>, BoxError>> {
+        pending()
+    }
+    for (time, opens) in [
+        (Duration::from_millis(20), false),
+        (Duration::from_secs(1), true),
+    ] {
+        let client = standard_client("payments")
+            .unwrap()
+            .layer(service_fn(hangs));
+        let mut last = None;
+        for _ in 0..20 {
+            let mut request = request();
+            Deadline::after(time).put(request.extensions_mut());
+            let error = client.clone().oneshot(request).await.unwrap_err();
+            last = Rejection::find(&*error).map(Rejection::reason);
+        }
+        assert_eq!(last == Some(Reason::CircuitOpen), opens, "{last:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
