@@ -1,5 +1,5 @@
 use crate::clock;
-use crate::guard::{Held, Line, expire, has_expired, settle};
+use crate::guard::{Held, Line, settle_refused};
 use buttress_core::protocol::{Classify, SuccessIfOk};
 use buttress_core::{Admission, Now, Policy, Rejection};
 use std::future::{Future, poll_fn};
@@ -75,11 +75,7 @@ pub trait Run {
             if let Some(permit) = permit.take() {
                 let outcome = SuccessIfOk.classify(result.as_ref());
                 let refusal = result.as_ref().err().and_then(Rejection::of);
-                if has_expired(outcome, refusal) {
-                    expire(permit);
-                } else {
-                    settle(permit, outcome);
-                }
+                settle_refused(permit, outcome, refusal);
             }
             result
         }

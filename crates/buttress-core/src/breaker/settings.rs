@@ -101,10 +101,11 @@ pub enum OverloadCounts {
 /// What a call counts as that its caller gave up on before there was an answer.
 ///
 /// A caller's own timeout, outside of the breaker, drops the call, and the breaker never hears what
-/// became of it; and so does a deadline that the caller has set, though a timeout further in notices it. If such calls counted as nothing, a callee that hangs would be hidden for ever:
-/// every call would end in a timeout, and the breaker would stay closed. If they all counted as
-/// failures, callers that change their minds would open it. What tells the two apart is how long
-/// the call had been running.
+/// became of it; and so does a deadline that the caller has set, though a timeout further in notices
+/// it. If such calls counted as nothing, a callee that hangs would be hidden for ever: every call
+/// would end in a timeout, and the breaker would stay closed. If they all counted as failures,
+/// callers that change their minds would open it. What tells the two apart is how long the call had
+/// been running.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CancelledCounts {
     /// A failure if the call had been running for as long as makes a call slow, or for 250 ms if

@@ -17,8 +17,9 @@ use tower_service::Service;
 /// up to four times per request.
 ///
 /// Failures are responses with a status of 429 or 500 and above, or with a `grpc-status` in their
-/// headers that is not 0; they are marked with [`x-should-retry: false`](buttress_core::pushback::SHOULD_RETRY), and in gRPC
-/// with a negative `grpc-retry-pushback-ms`.
+/// headers that is not 0; they are marked with
+/// [`x-should-retry: false`](buttress_core::pushback::SHOULD_RETRY), and in gRPC with a negative
+/// `grpc-retry-pushback-ms`.
 ///
 /// ```
 /// use buttress::IncomingAttempt;
@@ -53,8 +54,8 @@ impl IncomingAttempt {
         Ok(Self { header, ..self })
     }
 
-    /// The header that marks answers, [`x-should-retry`](buttress_core::pushback::SHOULD_RETRY) by default. All tiers must
-    /// agree on it.
+    /// The header that marks answers, [`x-should-retry`](buttress_core::pushback::SHOULD_RETRY) by
+    /// default. All tiers must agree on it.
     ///
     /// # Errors
     ///

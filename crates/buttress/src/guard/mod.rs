@@ -17,4 +17,4 @@ pub use layer::{GuardLayer, guard};
 pub(crate) use line::Line;
 pub use protocol::GuardProtocol;
 pub use service::Guard;
-pub(crate) use settle::{Held, expire, has_expired, settle};
+pub(crate) use settle::{Held, settle_refused};

@@ -1,4 +1,4 @@
-use super::settle::{expire, has_expired, settle};
+use super::settle::settle_refused;
 use buttress_core::protocol::Classify;
 use buttress_core::{Permit, Plain, Reject, Rejection};
 
@@ -52,11 +52,7 @@ where
     fn finish(protocol: Self, permit: P, result: Result<Res, Err>) -> Result<Res, Err> {
         let outcome = protocol.outcome(&result);
         let refusal = result.as_ref().err().and_then(Rejection::of);
-        if has_expired(outcome, refusal) {
-            expire(permit);
-        } else {
-            settle(permit, outcome);
-        }
+        settle_refused(permit, outcome, refusal);
         result
     }
 }
@@ -65,7 +61,7 @@ where
 mod http {
     use super::GuardProtocol;
     use crate::guard::body::{GuardBody, Verdict, tell_pushback};
-    use crate::guard::settle::{expire, has_expired, settle};
+    use crate::guard::settle::{has_expired, settle_refused};
     use crate::repeat::{Upload, current, excuse};
     use ::http::{HeaderMap, Request, Response};
     use buttress_core::protocol::announce;
@@ -106,11 +102,7 @@ mod http {
                 Err(error) => {
                     let refusal = Rejection::of(&error);
                     let outcome = excuse(classifier.classify_error(&error).into(), refusal);
-                    if has_expired(outcome, refusal) {
-                        expire(permit);
-                    } else {
-                        settle(permit, outcome);
-                    }
+                    settle_refused(permit, outcome, refusal);
                     return Err(error);
                 }
             };

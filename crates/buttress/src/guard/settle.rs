@@ -109,6 +109,16 @@ pub(crate) fn has_expired(outcome: Outcome, refusal: Option<&Rejection>) -> bool
     outcome == Outcome::Failure && reason == Some(Reason::DeadlinePassed)
 }
 
+/// The same of a call that has ended with an error, or with this refusal of a layer further in.
+#[inline]
+pub(crate) fn settle_refused<P: Permit>(permit: P, outcome: Outcome, refusal: Option<&Rejection>) {
+    if has_expired(outcome, refusal) {
+        expire(permit);
+    } else {
+        settle(permit, outcome);
+    }
+}
+
 /// Out of the way of the calls that end otherwise: it is rare, and the compiler would keep apart for it
 /// what it makes one piece of without.
 #[cold]
